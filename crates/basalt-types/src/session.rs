@@ -1,0 +1,85 @@
+//! Who is asking.
+
+use std::sync::Arc;
+
+/// A database role's name, e.g. `anon`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoleName(Arc<str>);
+
+impl RoleName {
+    /// Wraps a name that has been checked against the allowed roles, or is one of our own.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A token's claims: the JSON text as it was signed, and the parsed object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    text: String,
+    object: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Claims {
+    /// Wraps the claims of a verified token.
+    pub fn new(object: serde_json::Map<String, serde_json::Value>) -> Self {
+        let text = serde_json::Value::Object(object.clone()).to_string();
+        Self { text, object }
+    }
+
+    /// `request.jwt.claims` as SQL sees it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// One claim.
+    pub fn get(&self, name: &str) -> Option<&serde_json::Value> {
+        self.object.get(name)
+    }
+
+    /// The `sub` claim: `auth.uid()` before its cast to uuid.
+    pub fn sub(&self) -> Option<&str> {
+        self.get("sub").and_then(serde_json::Value::as_str)
+    }
+}
+
+/// What SQL may read of the HTTP request through `current_setting('request.…')`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RequestFacts {
+    /// `request.method`.
+    pub method: String,
+    /// `request.path`.
+    pub path: String,
+    /// `request.headers`: JSON object text, lower-case names. Made only when a statement needs it.
+    pub headers: String,
+    /// `request.cookies`: JSON object text.
+    pub cookies: String,
+}
+
+/// The caller of one request: everything grants, policies and limits depend on.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The role statements run as.
+    pub role: RoleName,
+    /// Claims of the verified token; `None` without a token (an API key alone).
+    pub claims: Option<Arc<Claims>>,
+    /// Facts of the HTTP request, when the surface keeps them.
+    pub request: Option<Arc<RequestFacts>>,
+}
+
+impl Session {
+    /// A session for a role without claims.
+    pub fn of_role(role: &str) -> Self {
+        Self { role: RoleName::new(role), claims: None, request: None }
+    }
+
+    /// The claims' text, or the empty string as PostgREST sets it without a token.
+    pub fn claims_text(&self) -> &str {
+        self.claims.as_ref().map_or("", |c| c.text())
+    }
+}
