@@ -1,1 +1,325 @@
-//! To be written.
+//! What exists in a database, as plain data with a version number: schemas, types, relations, functions, roles and their privileges.
+//!
+//! It mirrors PostgreSQL's system catalogs as far as planning, the guard and migrations need them. Expressions are kept as canonical
+//! PostgreSQL text; whoever needs them parses and analyses them and caches the result by [`Catalog::version`].
+//!
+//! What it does not do: no SQL parsing, no I/O. `serde` is derived because an engine stores these values in its own tables; that
+//! stored form is part of the file format: add fields with `#[serde(default)]`, never rename.
+//!
+//! Start with [`Catalog`]; privileges are in [`acl`], relations in [`relation`].
+
+pub mod acl;
+pub mod function;
+pub mod relation;
+pub mod types;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use basalt_types::Oid;
+use serde::{Deserialize, Serialize};
+
+pub use acl::{Acl, AclItem, DefaultAcl, GrantKind, Privileges, Role};
+pub use function::{ArgMode, Function, FunctionArg, Volatility};
+pub use relation::{
+    Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Policy, PolicyCommand, Relation,
+    RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
+};
+pub use types::{TypeDef, TypeKind};
+
+/// Serialisable mirror of an [`Oid`].
+pub type OidNumber = u32;
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Identity.
+    pub oid: OidNumber,
+    /// Name.
+    pub name: String,
+    /// Owning role.
+    pub owner: String,
+    /// Privileges (USAGE, CREATE); `None`: the owner's only.
+    pub acl: Option<Acl>,
+    /// COMMENT ON SCHEMA.
+    pub comment: Option<String>,
+}
+
+/// A publication, e.g. `supabase_realtime`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Name.
+    pub name: String,
+    /// FOR ALL TABLES.
+    pub all_tables: bool,
+    /// Tables by OID.
+    pub tables: Vec<OidNumber>,
+}
+
+/// An accepted extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Name.
+    pub name: String,
+    /// Schema it was put in.
+    pub schema: String,
+}
+
+/// Everything that exists. Cheap to clone: objects are shared.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    version: u64,
+    next_oid: u32,
+    schemas: BTreeMap<Oid, Arc<Schema>>,
+    types: BTreeMap<Oid, Arc<TypeDef>>,
+    relations: BTreeMap<Oid, Arc<Relation>>,
+    functions: BTreeMap<Oid, Arc<Function>>,
+    roles: BTreeMap<String, Arc<Role>>,
+    publications: BTreeMap<String, Arc<Publication>>,
+    extensions: BTreeMap<String, Arc<Extension>>,
+    default_acls: Vec<DefaultAcl>,
+    schema_names: HashMap<String, Oid>,
+    relation_names: HashMap<(Oid, String), Oid>,
+    type_names: HashMap<(Oid, String), Oid>,
+    function_names: HashMap<(Oid, String), Vec<Oid>>,
+}
+
+impl Catalog {
+    /// An empty catalog at version 0. New objects get OIDs from [`basalt_types::pg::FIRST_USER_OID`] upwards.
+    pub fn new() -> Self {
+        Self { next_oid: basalt_types::pg::FIRST_USER_OID, ..Self::default() }
+    }
+
+    /// Grows with every committed change; equal versions of one database have equal content.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Sets the version; the engine that stores the catalog calls it.
+    pub fn set_version(&mut self, version: u64) {
+        self.version = version;
+    }
+
+    /// The next free OID, without taking it; stored with the catalog so that OIDs are never used twice.
+    pub fn peek_oid(&self) -> u32 {
+        self.next_oid
+    }
+
+    /// Restores the counter when a stored catalog is loaded.
+    pub fn set_next_oid(&mut self, next: u32) {
+        self.next_oid = self.next_oid.max(next);
+    }
+
+    /// A new object's identity.
+    pub fn allocate_oid(&mut self) -> Oid {
+        let oid = Oid(self.next_oid);
+        self.next_oid += 1;
+        oid
+    }
+
+    /// A schema by name.
+    pub fn schema(&self, name: &str) -> Option<&Arc<Schema>> {
+        self.schemas.get(self.schema_names.get(name)?)
+    }
+
+    /// A schema by identity.
+    pub fn schema_by_oid(&self, oid: Oid) -> Option<&Arc<Schema>> {
+        self.schemas.get(&oid)
+    }
+
+    /// All schemas.
+    pub fn schemas(&self) -> impl Iterator<Item = &Arc<Schema>> {
+        self.schemas.values()
+    }
+
+    /// Adds or replaces a schema.
+    pub fn put_schema(&mut self, schema: Schema) {
+        let oid = Oid(schema.oid);
+        if let Some(old) = self.schemas.get(&oid) {
+            self.schema_names.remove(&old.name);
+        }
+        self.schema_names.insert(schema.name.clone(), oid);
+        self.schemas.insert(oid, Arc::new(schema));
+    }
+
+    /// Removes a schema; its content must be gone already.
+    pub fn remove_schema(&mut self, oid: Oid) {
+        if let Some(old) = self.schemas.remove(&oid) {
+            self.schema_names.remove(&old.name);
+        }
+    }
+
+    /// A table, view, materialized view or sequence by schema and name. Indexes are found through [`Catalog::index`].
+    pub fn relation(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
+        let schema = self.schema_names.get(schema)?;
+        self.relations.get(self.relation_names.get(&(*schema, name.to_owned()))?)
+    }
+
+    /// A relation by identity.
+    pub fn relation_by_oid(&self, oid: Oid) -> Option<&Arc<Relation>> {
+        self.relations.get(&oid)
+    }
+
+    /// All relations, by OID.
+    pub fn relations(&self) -> impl Iterator<Item = &Arc<Relation>> {
+        self.relations.values()
+    }
+
+    /// Adds or replaces a relation.
+    pub fn put_relation(&mut self, relation: Relation) {
+        let oid = Oid(relation.oid);
+        if let Some(old) = self.relations.get(&oid) {
+            self.relation_names.remove(&(Oid(old.schema), old.name.clone()));
+        }
+        self.relation_names.insert((Oid(relation.schema), relation.name.clone()), oid);
+        self.relations.insert(oid, Arc::new(relation));
+    }
+
+    /// Removes a relation.
+    pub fn remove_relation(&mut self, oid: Oid) {
+        if let Some(old) = self.relations.remove(&oid) {
+            self.relation_names.remove(&(Oid(old.schema), old.name.clone()));
+        }
+    }
+
+    /// An index by schema and name, with its table.
+    pub fn index(&self, schema: &str, name: &str) -> Option<(&Arc<Relation>, &Index)> {
+        let schema = self.schema_names.get(schema)?;
+        self.relations
+            .values()
+            .filter(|r| Oid(r.schema) == *schema)
+            .find_map(|r| r.indexes.iter().find(|i| i.name == name).map(|i| (r, i)))
+    }
+
+    /// A user-defined type by schema and name.
+    pub fn type_named(&self, schema: &str, name: &str) -> Option<&Arc<TypeDef>> {
+        let schema = self.schema_names.get(schema)?;
+        self.types.get(self.type_names.get(&(*schema, name.to_owned()))?)
+    }
+
+    /// A user-defined type by identity, or by the identity of its array type.
+    pub fn type_by_oid(&self, oid: Oid) -> Option<&Arc<TypeDef>> {
+        self.types.get(&oid).or_else(|| self.types.values().find(|t| t.array_oid == oid.0))
+    }
+
+    /// All user-defined types.
+    pub fn types(&self) -> impl Iterator<Item = &Arc<TypeDef>> {
+        self.types.values()
+    }
+
+    /// Adds or replaces a type.
+    pub fn put_type(&mut self, def: TypeDef) {
+        let oid = Oid(def.oid);
+        if let Some(old) = self.types.get(&oid) {
+            self.type_names.remove(&(Oid(old.schema), old.name.clone()));
+        }
+        self.type_names.insert((Oid(def.schema), def.name.clone()), oid);
+        self.types.insert(oid, Arc::new(def));
+    }
+
+    /// Removes a type.
+    pub fn remove_type(&mut self, oid: Oid) {
+        if let Some(old) = self.types.remove(&oid) {
+            self.type_names.remove(&(Oid(old.schema), old.name.clone()));
+        }
+    }
+
+    /// The user's functions of that name, all overloads.
+    pub fn functions_named(&self, schema: &str, name: &str) -> Vec<&Arc<Function>> {
+        let Some(schema) = self.schema_names.get(schema) else { return Vec::new() };
+        let oids = self.function_names.get(&(*schema, name.to_owned())).map(Vec::as_slice).unwrap_or_default();
+        oids.iter().filter_map(|oid| self.functions.get(oid)).collect()
+    }
+
+    /// A function by identity.
+    pub fn function_by_oid(&self, oid: Oid) -> Option<&Arc<Function>> {
+        self.functions.get(&oid)
+    }
+
+    /// All functions.
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
+        self.functions.values()
+    }
+
+    /// Adds or replaces a function.
+    pub fn put_function(&mut self, function: Function) {
+        let oid = Oid(function.oid);
+        self.remove_function(oid);
+        self.function_names.entry((Oid(function.schema), function.name.clone())).or_default().push(oid);
+        self.functions.insert(oid, Arc::new(function));
+    }
+
+    /// Removes a function.
+    pub fn remove_function(&mut self, oid: Oid) {
+        if let Some(old) = self.functions.remove(&oid)
+            && let Some(list) = self.function_names.get_mut(&(Oid(old.schema), old.name.clone()))
+        {
+            list.retain(|o| *o != oid);
+        }
+    }
+
+    /// A role.
+    pub fn role(&self, name: &str) -> Option<&Arc<Role>> {
+        self.roles.get(name)
+    }
+
+    /// All roles.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.values()
+    }
+
+    /// Adds or replaces a role.
+    pub fn put_role(&mut self, role: Role) {
+        self.roles.insert(role.name.clone(), Arc::new(role));
+    }
+
+    /// Removes a role.
+    pub fn remove_role(&mut self, name: &str) {
+        self.roles.remove(name);
+    }
+
+    /// All publications.
+    pub fn publications(&self) -> impl Iterator<Item = &Arc<Publication>> {
+        self.publications.values()
+    }
+
+    /// A publication.
+    pub fn publication(&self, name: &str) -> Option<&Arc<Publication>> {
+        self.publications.get(name)
+    }
+
+    /// Adds or replaces a publication.
+    pub fn put_publication(&mut self, publication: Publication) {
+        self.publications.insert(publication.name.clone(), Arc::new(publication));
+    }
+
+    /// Removes a publication.
+    pub fn remove_publication(&mut self, name: &str) {
+        self.publications.remove(name);
+    }
+
+    /// All accepted extensions.
+    pub fn extensions(&self) -> impl Iterator<Item = &Arc<Extension>> {
+        self.extensions.values()
+    }
+
+    /// Adds or replaces an extension.
+    pub fn put_extension(&mut self, extension: Extension) {
+        self.extensions.insert(extension.name.clone(), Arc::new(extension));
+    }
+
+    /// Removes an extension.
+    pub fn remove_extension(&mut self, name: &str) {
+        self.extensions.remove(name);
+    }
+
+    /// ALTER DEFAULT PRIVILEGES entries.
+    pub fn default_acls(&self) -> &[DefaultAcl] {
+        &self.default_acls
+    }
+
+    /// Replaces all default privileges.
+    pub fn set_default_acls(&mut self, acls: Vec<DefaultAcl>) {
+        self.default_acls = acls;
+    }
+}

@@ -1,0 +1,32 @@
+//! User-defined types.
+
+use serde::{Deserialize, Serialize};
+
+use crate::OidNumber;
+use crate::acl::Acl;
+
+/// A user-defined type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TypeDef {
+    pub oid: OidNumber,
+    pub array_oid: OidNumber,
+    pub schema: OidNumber,
+    pub name: String,
+    pub owner: String,
+    pub acl: Option<Acl>,
+    pub comment: Option<String>,
+    pub kind: TypeKind,
+}
+
+/// Kinds of user-defined type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum TypeKind {
+    /// Labels in order.
+    Enum { labels: Vec<String> },
+    /// A domain over a base type, with named checks on VALUE (canonical text).
+    Domain { base: OidNumber, typmod: i32, not_null: bool, default: Option<String>, checks: Vec<(String, String)> },
+    /// Fields with type and typmod.
+    Composite { fields: Vec<(String, OidNumber, i32)> },
+}
