@@ -9,3 +9,4 @@
 //! What it does not do: it knows no policy, no engine's dialect, no connection.
 
 pub mod tree;
+pub mod typed;
