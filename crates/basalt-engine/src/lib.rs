@@ -1,1 +1,179 @@
-//! To be written.
+//! The door between surfaces and drivers: the [`Engine`] trait, what it is given and what it answers. No driver here.
+//!
+//! A surface holds an `Arc<dyn Engine>`. It resolves requests into [`Plan`]s and calls [`Engine::run`]; its own tables (auth, later
+//! storage and queues) it reaches through [`Engine::transaction`] with statements written in PostgreSQL's SQL, the same text for
+//! every engine.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use basalt_catalog::Catalog;
+use basalt_plan::plan::{Literals, Plan};
+use basalt_types::{Session, SqlError, Timestamp, Value};
+use bytes::Bytes;
+
+/// A boxed future, as trait objects need.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One request to run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Who asks.
+    pub session: Session,
+    /// What.
+    pub plan: Arc<Plan>,
+    /// Its values.
+    pub literals: Literals,
+    /// The body of a write, as received: a JSON object or array of objects.
+    pub payload: Option<Bytes>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Roll back instead of committing (`Prefer: tx=rollback`, where allowed).
+    pub rollback: bool,
+}
+
+/// Bounds of one statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// When the statement must have ended: 57014 after that.
+    pub deadline: Instant,
+    /// Longest body, bytes: 54000 beyond.
+    pub max_response_bytes: usize,
+}
+
+impl Limits {
+    /// A deadline from now, and a body bound.
+    #[allow(clippy::disallowed_methods)] // monotonic time for a deadline, not a date
+    pub fn within(timeout: Duration, max_response_bytes: usize) -> Self {
+        Self { deadline: Instant::now() + timeout, max_response_bytes }
+    }
+}
+
+/// What a plan answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// The body in the plan's output format; empty for [`basalt_plan::plan::Output::None`].
+    pub body: Bytes,
+    /// Rows in the body, or rows affected when there is none.
+    pub rows: u64,
+    /// Of an upsert, how many were inserted (the rest were updated).
+    pub inserted: u64,
+    /// The total, when asked.
+    pub total: Option<u64>,
+    /// Values of the first written row's key columns as text (NULL: none), in the order of the plan's `location`.
+    pub location: Vec<Option<String>>,
+}
+
+/// Why a plan did not answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunError {
+    /// The database refused or failed.
+    Sql(SqlError),
+    /// The plan was made for another catalog version: resolve again.
+    StalePlan,
+    /// [`basalt_plan::plan::Output::Object`] matched this many rows instead of one. Nothing was changed.
+    NotSingular(u64),
+    /// More rows than `max_affected`. Nothing was changed.
+    TooManyAffected(u64),
+    /// PUT did not affect exactly one row. Nothing was changed.
+    PutNotSingle,
+}
+
+impl From<SqlError> for RunError {
+    fn from(error: SqlError) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Rows of an own-table statement, in storage form.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// Values, row by row, in the order of the select or RETURNING list.
+    pub rows: Vec<Vec<Value>>,
+    /// Rows affected by a write without RETURNING.
+    pub affected: u64,
+}
+
+/// A transaction over the surfaces' own tables, run as the owner of the database: no grants, no policies apply.
+pub trait Transaction {
+    /// Runs one statement of PostgreSQL's SQL with `$n` parameters. The text must be a constant: it is compiled once and cached by
+    /// its address and length; values are never put into the text. Triggers and constraints act as for anybody.
+    ///
+    /// # Errors
+    /// As PostgreSQL would report them.
+    fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Rows, SqlError>;
+
+    /// The transaction's `now()`.
+    fn now(&self) -> Timestamp;
+}
+
+/// Work inside a transaction. It may run more than once (the whole batch it was committed with can be repeated), so it must not have
+/// effects outside the transaction; what it returns is taken from the run that was committed.
+pub type Work<T> = Arc<dyn Fn(&mut dyn Transaction) -> Result<T, SqlError> + Send + Sync>;
+
+/// Type-erased result of [`Work`].
+pub type Boxed = Box<dyn std::any::Any + Send>;
+
+/// What `/metrics` shows of an engine.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EngineFigures {
+    /// Name and value, e.g. `("writer_queue_length", 3.0)`.
+    pub gauges: Vec<(&'static str, f64)>,
+    /// Counters since start.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+/// A database.
+pub trait Engine: Send + Sync + 'static {
+    /// The current catalog.
+    fn catalog(&self) -> Arc<Catalog>;
+
+    /// Runs a plan as one transaction under the session's role, guarded. A 2xx may be given for a write only after this returned:
+    /// the commit has been synced then.
+    fn run(&self, run: Run) -> BoxFuture<'_, Result<Answer, RunError>>;
+
+    /// Tries to answer a read right here, without waiting: only for plans the engine has marked short. `None`: use [`Engine::run`].
+    fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>>;
+
+    /// Runs work on the surfaces' own tables as one durable transaction. See [`transaction`] for the typed form.
+    fn transaction_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>>;
+
+    /// Runs read-only work on the surfaces' own tables from a snapshot; a write inside is 25006.
+    fn snapshot_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>>;
+
+    /// Up and able to write.
+    fn is_ready(&self) -> bool;
+
+    /// Figures for monitoring.
+    fn figures(&self) -> EngineFigures;
+}
+
+/// Runs work as one durable transaction.
+///
+/// # Errors
+/// What the work or the commit reports.
+pub async fn transaction<T, F>(engine: &dyn Engine, work: F) -> Result<T, SqlError>
+where
+    T: Send + 'static,
+    F: Fn(&mut dyn Transaction) -> Result<T, SqlError> + Send + Sync + 'static,
+{
+    unbox(engine.transaction_boxed(Arc::new(move |tx| Ok(Box::new(work(tx)?) as Boxed))).await?)
+}
+
+/// Runs read-only work from a snapshot.
+///
+/// # Errors
+/// What the work reports.
+pub async fn snapshot<T, F>(engine: &dyn Engine, work: F) -> Result<T, SqlError>
+where
+    T: Send + 'static,
+    F: Fn(&mut dyn Transaction) -> Result<T, SqlError> + Send + Sync + 'static,
+{
+    unbox(engine.snapshot_boxed(Arc::new(move |tx| Ok(Box::new(work(tx)?) as Boxed))).await?)
+}
+
+fn unbox<T: 'static>(boxed: Boxed) -> Result<T, SqlError> {
+    boxed.downcast::<T>().map(|b| *b).map_err(|_| SqlError::internal("an engine answered with a value of another type"))
+}

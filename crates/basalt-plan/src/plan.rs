@@ -1,0 +1,107 @@
+//! What will happen, engine-free: the result of resolving what was asked against the catalog, before guard and dialect.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use basalt_sql::typed;
+
+/// A checked request. Depends on names and shape only: values come at run time as [`Literals`] and a payload, so a plan is made
+/// once and used for every request of that shape.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Unique in this process; engines key their compiled programs by it (with role and catalog version).
+    pub id: u64,
+    /// The catalog it was checked against; engines refuse to run it with another version and the surface resolves again.
+    pub catalog_version: u64,
+    /// What to do.
+    pub action: Action,
+    /// How rows become bytes.
+    pub output: Output,
+    /// The root select list's names as they appear in the output, in order (for CSV and JSON keys).
+    pub names: Vec<String>,
+    /// Whether to count all rows that match, ignoring limit and offset.
+    pub count: Count,
+    /// Fail (and change nothing) when more rows than this are affected: `Prefer: max-affected`, with strict handling.
+    pub max_affected: Option<u64>,
+}
+
+/// Reads and writes.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// A query; its targets are the output columns. `for_count` is the same without limit, offset and order when a count is asked.
+    Read {
+        /// The rows.
+        query: Box<typed::Query>,
+        /// The same rows without limit, offset, order, for the count: one target `count(*)`.
+        for_count: Option<Box<typed::Query>>,
+    },
+    /// A write, and what to answer about the written rows.
+    Write {
+        /// Insert, Update or Delete. Its `returning` lists what `representation` reads, under unique names, or the output itself
+        /// when `representation` is none.
+        statement: Box<typed::Statement>,
+        /// A query over the returned rows, which stand as `From::Cte { cte: WRITTEN, .. }` with columns in the order of
+        /// `returning`: for embeds, aliases with JSON paths, casts. None: the returned targets are the output.
+        representation: Option<Box<typed::Query>>,
+        /// Primary key columns (attnum and name) for a Location header: read from the first written row.
+        location: Vec<(i16, String)>,
+        /// PUT: the statement is an upsert that must affect exactly one row.
+        is_put: bool,
+    },
+}
+
+/// The CTE number under which a write's returned rows are read.
+pub const WRITTEN: u32 = u32::MAX;
+
+/// How rows become the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Output {
+    /// No body (`return=minimal`, `headers-only`, HEAD keeps the format of its GET but drops the bytes at the surface).
+    None,
+    /// `[{…}, …]` as json_agg prints it.
+    Array {
+        /// Leave out keys whose value is null, at every level of the rows.
+        strip_nulls: bool,
+    },
+    /// One object; any other number of rows is an error the surface renders (the engine reports the number and rolls back).
+    Object {
+        /// As above.
+        strip_nulls: bool,
+    },
+    /// `text/csv` with a header line, no newline at the end.
+    Csv,
+}
+
+/// Which total is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[allow(missing_docs)]
+pub enum Count {
+    #[default]
+    None,
+    Exact,
+    Planned,
+    Estimated,
+}
+
+/// A request's values, in the order their placeholders were made.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Literals(pub Vec<Literal>);
+
+/// One value as it was written in the request: text that the engine converts to the type the plan says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// NULL (an absent function argument; never a filter's value).
+    Null,
+    /// A text.
+    Text(String),
+    /// The elements of `in.(…)`.
+    List(Vec<String>),
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Plan {
+    /// A process-unique plan number.
+    pub fn fresh_id() -> u64 {
+        NEXT_ID.fetch_add(1, Ordering::Relaxed)
+    }
+}
