@@ -6,7 +6,12 @@
 //! Column references name a [`RangeId`]: one row source of one statement. Ranges are numbered once per statement, so that a
 //! subquery's reference to an outer row is just that outer row's number.
 
+pub mod facts;
+pub mod walk;
+
 use basalt_types::{Oid, TypeRef, Value};
+
+pub use facts::{contains_aggregate, free_ranges, is_row_independent, uses_range};
 
 /// A row source of a statement: a table reference, a subquery in FROM, a function in FROM, the target of a write, `excluded`, NEW, OLD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -359,6 +364,8 @@ pub enum Statement {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct Insert {
+    /// WITH.
+    pub ctes: Vec<Cte>,
     pub relation: Oid,
     /// The row written, as RETURNING and DO UPDATE see it.
     pub range: RangeId,
@@ -406,6 +413,8 @@ pub struct ConflictUpdate {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct Update {
+    /// WITH.
+    pub ctes: Vec<Cte>,
     pub relation: Oid,
     pub range: RangeId,
     /// `None`: DEFAULT.
@@ -432,6 +441,8 @@ pub enum UpdateSet {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct Delete {
+    /// WITH.
+    pub ctes: Vec<Cte>,
     pub relation: Oid,
     pub range: RangeId,
     pub using: Vec<From>,
