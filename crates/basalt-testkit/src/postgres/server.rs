@@ -1,0 +1,246 @@
+//! The server process.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::SUPERUSER;
+use super::client::{Client, PgError};
+
+/// Longest wait for initdb's server to take connections.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The port is only part of the socket's name: no TCP port is opened.
+const SOCKET_NUMBER: u16 = 5432;
+
+/// Starts the server and ends it when standard input does: whoever holds the pipe need not live to clean up.
+const SUPERVISOR: &str = r#"
+bin=$1 home=$2
+"$bin/postgres" -D "$home/data" -k "$home" >"$home/log" 2>&1 </dev/null &
+server=$!
+cat >/dev/null
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+cd / && rm -rf "$home"
+"#;
+
+/// Nothing here must survive a power cut, and no other program connects.
+const SETTINGS: &str = "
+listen_addresses = ''
+port = 5432
+max_connections = 200
+shared_buffers = 32MB
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = logical
+max_wal_senders = 4
+max_replication_slots = 4
+autovacuum = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+datestyle = 'ISO, MDY'
+intervalstyle = 'postgres'
+bytea_output = 'hex'
+extra_float_digits = 1
+lc_messages = 'C'
+default_text_search_config = 'pg_catalog.english'
+";
+
+/// Why the private server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Neither installed, nor in the cache, nor fetchable; the text is `tools/fetch-postgres.sh`'s.
+    #[error("no PostgreSQL 17 for this test: {0}")]
+    NotFound(String),
+    /// The temporary folder, or starting a program, failed.
+    #[error("PostgreSQL cannot be started: {what}: {cause}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        cause: io::Error,
+    },
+    /// `initdb` failed.
+    #[error("initdb failed:\n{0}")]
+    Initdb(String),
+    /// The server ended, or took no connection within a minute.
+    #[error("the private PostgreSQL did not come up: {cause}\n{log}")]
+    NotReady {
+        /// The last attempt to connect.
+        cause: String,
+        /// The server's log.
+        log: String,
+    },
+}
+
+/// A running server in a temporary folder. Ends with its last handle, or with the process.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    home: PathBuf,
+    supervisor: Child,
+    /// Closing it ends the server.
+    lifeline: Option<ChildStdin>,
+}
+
+impl PrivatePostgres {
+    /// Finds or fetches PostgreSQL 17, makes an empty cluster and starts it: trust authentication on a Unix socket only, UTC, C
+    /// locale, UTF-8. Takes about two seconds; tests want [`super::shared`].
+    ///
+    /// As root everything runs as `nobody`, since PostgreSQL refuses root.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start() -> Result<Self, StartError> {
+        let bin = locate()?;
+        let system = |what| move |cause| StartError::System { what, cause };
+        // Short, because a socket's path may have about 100 bytes at most.
+        let folder = tempfile::Builder::new().prefix("basalt-pg-").tempdir_in(temporary()).map_err(system("temporary folder"))?;
+        let user = unprivileged();
+        if let Some((uid, gid)) = user {
+            chown(folder.path(), Some(uid), Some(gid)).map_err(system("giving the temporary folder to nobody"))?;
+        }
+        let home = folder.path().to_owned();
+        let made = as_user(Command::new(bin.join("initdb")), user, &home)
+            .args([
+                "--username",
+                SUPERUSER,
+                "--auth",
+                "trust",
+                "--encoding",
+                "UTF8",
+                "--locale",
+                "C",
+                "--no-sync",
+                "--no-instructions",
+            ])
+            .arg("--pgdata")
+            .arg(home.join("data"))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(system("running initdb"))?;
+        if !made.status.success() {
+            return Err(StartError::Initdb(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        let settings = home.join("data/postgresql.auto.conf");
+        fs::write(&settings, SETTINGS).map_err(system("writing its settings"))?;
+        // A group of its own: an interrupt at the terminal ends the test, then, through the pipe, the server.
+        let mut supervisor = as_user(Command::new("/bin/sh"), user, &home)
+            .args(["-c", SUPERVISOR, "basalt-private-postgres"])
+            .arg(&bin)
+            .arg(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(system("starting its supervisor"))?;
+        let lifeline = supervisor.stdin.take();
+        let server = Self { home: folder.keep(), supervisor, lifeline };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&self) -> Result<(), StartError> {
+        let started = Instant::now();
+        loop {
+            match self.connect("postgres", SUPERUSER) {
+                Ok(_) => return Ok(()),
+                Err(e) if started.elapsed() > PATIENCE || self.has_failed() => {
+                    return Err(StartError::NotReady { cause: e.to_string(), log: self.log() });
+                }
+                Err(_) => thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.log().contains("database system is shut down") || self.log().contains("FATAL:  could not")
+    }
+
+    /// The folder of the socket; what libpq takes as `host`.
+    pub fn socket_folder(&self) -> &Path {
+        &self.home
+    }
+
+    /// `host=… port=… user=… dbname=…`, for clients other than ours.
+    pub fn connection_string(&self, database: &str, user: &str) -> String {
+        format!("host={} port={SOCKET_NUMBER} user={user} dbname={database}", self.home.display())
+    }
+
+    /// Opens a connection; any password is right.
+    ///
+    /// # Errors
+    /// Unknown database or role, or no more connections (200).
+    pub fn connect(&self, database: &str, user: &str) -> Result<Client, PgError> {
+        Client::connect(&self.connection_string(database, user))
+    }
+
+    /// What the server logged so far.
+    pub fn log(&self) -> String {
+        fs::read(self.home.join("log")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// Asks `tools/fetch-postgres.sh`, which costs milliseconds when there is nothing to fetch.
+fn locate() -> Result<PathBuf, StartError> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/fetch-postgres.sh");
+    let not_found = |e: io::Error| StartError::NotFound(format!("{}: {e}", script.display()));
+    let mut child =
+        Command::new(&script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(not_found)?;
+    let (mut out, mut problem) = (String::new(), String::new());
+    if let Some(mut pipe) = child.stdout.take() {
+        pipe.read_to_string(&mut out).map_err(not_found)?;
+    }
+    if let Some(mut pipe) = child.stderr.take() {
+        pipe.read_to_string(&mut problem).map_err(not_found)?;
+    }
+    if child.wait().map_err(not_found)?.success() {
+        Ok(PathBuf::from(out.trim_end()))
+    } else {
+        Err(StartError::NotFound(problem.trim_end().to_owned()))
+    }
+}
+
+/// The system's temporary folder, unless its name would make the socket's path too long (macOS).
+fn temporary() -> PathBuf {
+    let usual = std::env::temp_dir();
+    if usual.as_os_str().len() > 60 { PathBuf::from("/tmp") } else { usual }
+}
+
+/// User and group of `nobody` when we are root, else nothing: we are unprivileged already.
+fn unprivileged() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let ids = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some("nobody")).then_some(())?;
+        Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
+    });
+    Some(ids.unwrap_or((65_534, 65_534)))
+}
+
+/// The same command for that user, in a folder it may enter, with nothing of root's surroundings.
+fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
+    command.env_clear().env("PATH", path).env("HOME", folder).env("LC_ALL", "C").env("TZ", "UTC").current_dir(folder);
+    if let Some((uid, gid)) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
