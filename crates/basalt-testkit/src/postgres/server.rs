@@ -19,10 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The port is only part of the socket's name: no TCP port is opened.
 const SOCKET_NUMBER: u16 = 5432;
 
-/// Starts the server and ends it when standard input does: whoever holds the pipe need not live to clean up.
+/// Makes the cluster, starts the server, and ends it when standard input does: whoever holds the pipe need not live to clean up.
 const SUPERVISOR: &str = r#"
-bin=$1 home=$2
-"$bin/postgres" -D "$home/data" -k "$home" >"$home/log" 2>&1 </dev/null &
+bin=$1 home=$2 superuser=$3 settings=$4
+if "$bin/initdb" --username "$superuser" --auth trust --encoding UTF8 --locale C --no-sync --no-instructions \
+    --pgdata "$home/data" >"$home/log" 2>&1 </dev/null && printf '%s' "$settings" >"$home/data/postgresql.auto.conf"
+then
+  "$bin/postgres" -D "$home/data" -k "$home" >>"$home/log" 2>&1 </dev/null &
+else
+  echo "initdb has failed" >>"$home/log" &
+fi
 server=$!
 cat >/dev/null
 kill -QUIT "$server" 2>/dev/null
@@ -67,10 +73,7 @@ pub enum StartError {
         /// The system's answer.
         cause: io::Error,
     },
-    /// `initdb` failed.
-    #[error("initdb failed:\n{0}")]
-    Initdb(String),
-    /// The server ended, or took no connection within a minute.
+    /// `initdb` failed, the server ended, or took no connection within a minute.
     #[error("the private PostgreSQL did not come up: {cause}\n{log}")]
     NotReady {
         /// The last attempt to connect.
@@ -107,34 +110,12 @@ impl PrivatePostgres {
             chown(folder.path(), Some(uid), Some(gid)).map_err(system("giving the temporary folder to nobody"))?;
         }
         let home = folder.path().to_owned();
-        let made = as_user(Command::new(bin.join("initdb")), user, &home)
-            .args([
-                "--username",
-                SUPERUSER,
-                "--auth",
-                "trust",
-                "--encoding",
-                "UTF8",
-                "--locale",
-                "C",
-                "--no-sync",
-                "--no-instructions",
-            ])
-            .arg("--pgdata")
-            .arg(home.join("data"))
-            .stdin(Stdio::null())
-            .output()
-            .map_err(system("running initdb"))?;
-        if !made.status.success() {
-            return Err(StartError::Initdb(String::from_utf8_lossy(&made.stderr).into_owned()));
-        }
-        let settings = home.join("data/postgresql.auto.conf");
-        fs::write(&settings, SETTINGS).map_err(system("writing its settings"))?;
         // A group of its own: an interrupt at the terminal ends the test, then, through the pipe, the server.
         let mut supervisor = as_user(Command::new("/bin/sh"), user, &home)
             .args(["-c", SUPERVISOR, "basalt-private-postgres"])
             .arg(&bin)
             .arg(&home)
+            .args([SUPERUSER, SETTINGS])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -161,7 +142,8 @@ impl PrivatePostgres {
     }
 
     fn has_failed(&self) -> bool {
-        self.log().contains("database system is shut down") || self.log().contains("FATAL:  could not")
+        let log = self.log();
+        ["initdb has failed", "database system is shut down", "FATAL:  could not"].iter().any(|sign| log.contains(sign))
     }
 
     /// The folder of the socket; what libpq takes as `host`.
