@@ -31,7 +31,9 @@ else
 fi
 server=$!
 cat >/dev/null
+# A server that has only just been started still ignores the first of the two, as background jobs of a shell do.
 kill -QUIT "$server" 2>/dev/null
+kill -TERM "$server" 2>/dev/null
 wait "$server"
 cd / && rm -rf "$home"
 "#;
