@@ -10,6 +10,9 @@
 
 pub mod acl;
 pub mod function;
+pub mod lookup;
+pub mod print;
+pub mod privilege;
 pub mod relation;
 pub mod types;
 
@@ -21,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclItem, DefaultAcl, GrantKind, Privileges, Role};
 pub use function::{ArgMode, Function, FunctionArg, Volatility};
+pub use lookup::{ForeignKey, quote_name};
+pub use privilege::{ApplicablePolicies, ColumnPrivileges, DependentPrivileges};
 pub use relation::{
     Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Policy, PolicyCommand, Relation,
     RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
