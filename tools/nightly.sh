@@ -1,0 +1,58 @@
+#!/bin/sh
+# The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
+# nothing exists only at night.
+#
+#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [corpus] [features] [bench]      all by default
+#
+#   BASALT_PROPERTY_REQUESTS  made-up requests compared between SQLite and PostgreSQL
+#   BASALT_CUTS               power cuts under concurrent writers
+#   BASALT_KILLS              kill -9 of a server under load
+#   BASALT_FUZZ_SECONDS       time for each fuzz target
+#   BASALT_CORPUS             folder of real projects' migrations
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+. "$root/tools/lib.sh"
+
+# long CRATE FILTER: the tests of a crate whose names contain FILTER, in release mode. None found is a failure.
+long() {
+  log=$CARGO_TARGET_DIR/nightly.log
+  rm -f "$log.status"
+  { cargo test --release --locked --package "$1" -- --nocapture "$2" 2>&1 || echo $? >"$log.status"; } | tee "$log"
+  sums=$(awk '/^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i } } END { print p + 0, f + 0 }' "$log")
+  passed=${sums% *} failed=${sums#* }
+  if [ $((passed + failed)) = 0 ] && [ ! -f "$log.status" ]; then say "no test of $1 is named $2" && failed=1; fi
+  if [ -f "$log.status" ] && [ "$failed" = 0 ]; then failed=1; fi
+  count "nightly:$2" "$passed" "$failed"
+  [ "$failed" = 0 ]
+}
+
+property() { BASALT_PROPERTY_REQUESTS=${BASALT_PROPERTY_REQUESTS:-20000} long basalt guard_property; }
+durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt power_cut; }
+kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
+fuzz() {
+  export BASALT_FUZZ_SECONDS="${BASALT_FUZZ_SECONDS:-300}"
+  status=0
+  long basalt-rest fuzz || status=1
+  long basalt-sql fuzz || status=1
+  long basalt-token fuzz || status=1
+  return "$status"
+}
+bounded() { long basalt bounded; }
+corpus() {
+  [ -d "${BASALT_CORPUS:-}" ] || { say "BASALT_CORPUS names no folder: clone the projects to measure and set it"; return 1; }
+  long basalt corpus
+}
+features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
+bench() { "$root/tools/bench.sh"; }
+
+if [ $# = 0 ]; then set -- property durability kills fuzz bounded corpus features bench; fi
+rm -f "$figures" "$times"
+"$root/tools/prepare.sh" rust postgres
+status=0
+for name in "$@"; do
+  case $name in property | durability | kills | fuzz | bounded | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  step "$name" 60 "$name" || status=1
+done
+print_figures
+exit "$status"
