@@ -3,21 +3,36 @@
 //! User-defined types (enums, domains, composites) live in the catalog; callers resolve them to a base type before they come here.
 //! All functions are pure. Messages and SQLSTATEs are PostgreSQL's.
 
+mod array;
 mod builtin;
+mod cast;
 mod compare;
-mod datetime;
+pub mod datetime;
+mod float;
 mod input;
 mod json;
+mod network;
 mod numeric;
 mod output;
 
-pub use builtin::{Builtin, builtin, builtin_by_name, builtins};
+#[cfg(test)]
+mod tests;
+
+pub use array::{Nested, array_from_values, array_values};
+pub use builtin::{Builtin, builtin, builtin_by_name, builtins, element};
+pub use cast::{apply_typmod, cast};
 pub use compare::compare;
-pub use datetime::{DateStyle, TimestampParts, now_text};
-pub use input::{cast, input};
-pub use json::{from_json, jsonb_normalise, write_json, write_json_string};
+pub use datetime::{Interval, TimestampParts, now_text};
+pub use float::{write_f32, write_f64};
+pub use input::{input, input_at, parse_bytea, read_float, store_float};
+pub use json::{Json, from_json, from_json_key, json_validate, jsonb_normalise, write_json, write_json_string};
 pub use numeric::Numeric;
-pub use output::text;
+pub use output::{text, type_name};
+
+/// White space as C's `isspace` knows it, which PostgreSQL skips around numbers and dates.
+pub(crate) fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
+}
 
 /// A type's identity: PostgreSQL's own OID for built-in types, one of ours from 16384 upwards for the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -60,6 +75,7 @@ oids! {
     BOOL_ARRAY = 1000; BYTEA_ARRAY = 1001; NAME_ARRAY = 1003; INT8_ARRAY = 1016; INT2_ARRAY = 1005; INT4_ARRAY = 1007; TEXT_ARRAY = 1009; OID_ARRAY = 1028; JSON_ARRAY = 199;
     FLOAT4_ARRAY = 1021; FLOAT8_ARRAY = 1022; INET_ARRAY = 1041; CIDR_ARRAY = 651; MACADDR_ARRAY = 1040; BPCHAR_ARRAY = 1014; VARCHAR_ARRAY = 1015; DATE_ARRAY = 1182;
     TIME_ARRAY = 1183; TIMESTAMP_ARRAY = 1115; TIMESTAMPTZ_ARRAY = 1185; INTERVAL_ARRAY = 1187; TIMETZ_ARRAY = 1270; NUMERIC_ARRAY = 1231; UUID_ARRAY = 2951; JSONB_ARRAY = 3807;
+    CHAR_ARRAY = 1002;
     // Not a built-in of PostgreSQL: the citext extension's type, given a fixed number of ours.
     CITEXT = 16000; CITEXT_ARRAY = 16001;
 }

@@ -1,0 +1,4 @@
+//! Answers compared with those recorded from PostgreSQL; see `tests/data/record.py`.
+
+mod golden;
+mod properties;
