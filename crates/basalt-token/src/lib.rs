@@ -1,1 +1,10 @@
-//! To be written.
+//! JSON Web Tokens (RFC 7519) and API keys: making them, verifying them, and telling who a request's headers speak for.
+//!
+//! The auth surface signs here, the gateway verifies here; neither has a second idea of what a valid token is. What it does not do:
+//! no sessions, no users, no HTTP. Start with [`keys`] for what a project has, [`verify`] for the only way in.
+
+pub mod keys;
+pub mod verify;
+
+pub use keys::{ApiKeyRole, Keys};
+pub use verify::{TokenError, Verifier};

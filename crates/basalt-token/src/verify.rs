@@ -1,0 +1,214 @@
+//! Verification of bearer tokens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use basalt_types::{Claims, Secret, Timestamp};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use parking_lot::RwLock;
+use serde_json::{Map, Value};
+
+/// Clock skew that is forgiven, seconds. Source: PostgREST, `allowedSkewSeconds`.
+const ALLOWED_SKEW_S: i64 = 30;
+
+/// How many verified tokens are remembered. A token beyond that costs one more HMAC.
+const CACHE_ENTRIES: usize = 8192;
+
+/// Longest token that is looked at, bytes.
+const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenError {
+    /// `Authorization: Bearer` with nothing behind it.
+    Empty,
+    /// Not three parts.
+    Parts(usize),
+    /// No key, or not the right one, verifies it.
+    Key,
+    /// An algorithm that is not allowed, `none` included.
+    Algorithm,
+    /// Not decodable, or too long.
+    Malformed,
+    /// The claims are not a JSON object.
+    Claims,
+    /// `exp`, `nbf` or `iat` is not a number: which.
+    NotANumber(&'static str),
+    /// `aud` is neither text nor a list of texts.
+    AudienceType,
+    /// Past `exp`.
+    Expired,
+    /// Before `nbf`.
+    NotYetValid,
+    /// `iat` in the future.
+    IssuedAtFuture,
+    /// Another audience.
+    Audience,
+}
+
+impl TokenError {
+    /// Whether the token itself is bad (as opposed to its claims).
+    pub fn is_undecodable(self) -> bool {
+        matches!(self, Self::Empty | Self::Parts(_) | Self::Key | Self::Algorithm | Self::Malformed)
+    }
+
+    /// PostgREST's message.
+    pub fn message(self) -> String {
+        match self {
+            Self::Empty => "Empty JWT is sent in Authorization header".into(),
+            Self::Parts(n) => format!("Expected 3 parts in JWT; got {n}"),
+            Self::Key => "No suitable key or wrong key type".into(),
+            Self::Algorithm => "Wrong or unsupported encoding algorithm".into(),
+            Self::Malformed => "JWT cryptographic operation failed".into(),
+            Self::Claims => "Parsing claims failed".into(),
+            Self::NotANumber(claim) => format!("The JWT '{claim}' claim must be a number"),
+            Self::AudienceType => "The JWT 'aud' claim must be a string or an array of strings".into(),
+            Self::Expired => "JWT expired".into(),
+            Self::NotYetValid => "JWT not yet valid".into(),
+            Self::IssuedAtFuture => "JWT issued at future".into(),
+            Self::Audience => "JWT not in audience".into(),
+        }
+    }
+
+    /// PostgREST's details, where it has some.
+    pub fn details(self) -> Option<&'static str> {
+        match self {
+            Self::Key => Some("None of the keys was able to decode the JWT"),
+            _ => None,
+        }
+    }
+}
+
+/// Verifies tokens, remembering the signatures it has checked. What expires is checked at each use.
+pub struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+    audience: Option<String>,
+    cache: RwLock<HashMap<[u8; 32], Arc<Claims>>>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("audience", &self.audience).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Verifies HS256 tokens of this secret; with `audience`, tokens that name another one are refused.
+    pub fn new(secret: &Secret, audience: Option<String>) -> Self {
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times and audience are checked below, with PostgREST's rules and at each use of a remembered token.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        Self { key: DecodingKey::from_secret(secret.reveal().as_bytes()), validation, audience, cache: RwLock::default() }
+    }
+
+    /// The claims of a valid token.
+    ///
+    /// # Errors
+    /// The first reason for which it is not valid.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenError> {
+        let claims = self.verify_signature(token)?;
+        self.check(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// The claims of a token whose signature is good, whatever its times: for signing out with an expired token.
+    ///
+    /// # Errors
+    /// As for [`Verifier::verify`], less those about times and audience.
+    pub fn verify_signature(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
+        if token.is_empty() {
+            return Err(TokenError::Empty);
+        }
+        if token.len() > LONGEST_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        let mut id = [0u8; 32];
+        id.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        if let Some(claims) = self.cache.read().get(&id) {
+            return Ok(Arc::clone(claims));
+        }
+        let parts = token.split('.').count();
+        if parts != 3 {
+            return Err(TokenError::Parts(parts));
+        }
+        let claims = Arc::new(Claims::new(self.decode(token)?));
+        let mut cache = self.cache.write();
+        if cache.len() >= CACHE_ENTRIES {
+            // Forgetting all at once is rare and costs one HMAC a token; it keeps the hot path free of bookkeeping.
+            cache.clear();
+        }
+        cache.insert(id, Arc::clone(&claims));
+        Ok(claims)
+    }
+
+    fn decode(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
+        match decode::<Value>(token, &self.key, &self.validation) {
+            Ok(data) => match data.claims {
+                Value::Object(map) => Ok(map),
+                _ => Err(TokenError::Claims),
+            },
+            Err(error) => Err(match error.kind() {
+                ErrorKind::InvalidSignature => TokenError::Key,
+                ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::UnsupportedAlgorithm | ErrorKind::MissingAlgorithm => {
+                    TokenError::Algorithm
+                }
+                // An unknown algorithm name fails while the header is read as JSON.
+                ErrorKind::Json(_) if !header_names_known_algorithm(token) => TokenError::Algorithm,
+                _ => TokenError::Malformed,
+            }),
+        }
+    }
+
+    fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
+        let now = now.unix_s();
+        if time(claims, "exp")?.is_some_and(|exp| now - ALLOWED_SKEW_S > exp) {
+            return Err(TokenError::Expired);
+        }
+        if time(claims, "nbf")?.is_some_and(|nbf| now + ALLOWED_SKEW_S < nbf) {
+            return Err(TokenError::NotYetValid);
+        }
+        if time(claims, "iat")?.is_some_and(|iat| now + ALLOWED_SKEW_S < iat) {
+            return Err(TokenError::IssuedAtFuture);
+        }
+        let audiences: Vec<&str> = match claims.get("aud") {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) => many.iter().map(Value::as_str).collect::<Option<_>>().ok_or(TokenError::AudienceType)?,
+            Some(_) => return Err(TokenError::AudienceType),
+        };
+        match &self.audience {
+            Some(expected) if !audiences.is_empty() && !audiences.contains(&expected.as_str()) => Err(TokenError::Audience),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A NumericDate claim in whole seconds.
+fn time(claims: &Claims, name: &'static str) -> Result<Option<i64>, TokenError> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        // A float beyond the range saturates, which keeps "never" and "always" apart.
+        Some(Value::Number(n)) => Ok(n.as_i64().or_else(|| n.as_f64().map(|x| x as i64))),
+        Some(_) => Err(TokenError::NotANumber(name)),
+    }
+}
+
+fn header_names_known_algorithm(token: &str) -> bool {
+    use base64::Engine as _;
+    let header = token.split('.').next().unwrap_or_default();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(header)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+        .and_then(|value| value.get("alg").cloned())
+        .is_none_or(|alg| serde_json::from_value::<Algorithm>(alg).is_ok())
+}
+
+#[cfg(test)]
+mod tests;
