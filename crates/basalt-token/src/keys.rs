@@ -63,7 +63,9 @@ impl Keys {
 
     /// The role of an opaque key, compared in constant time.
     pub fn opaque_role(&self, key: &str) -> Option<ApiKeyRole> {
-        let same = |secret: &Secret| !secret.reveal().is_empty() && verify_slices_are_equal(secret.reveal().as_bytes(), key.as_bytes()).is_ok();
+        let same = |secret: &Secret| {
+            !secret.reveal().is_empty() && verify_slices_are_equal(secret.reveal().as_bytes(), key.as_bytes()).is_ok()
+        };
         match (same(&self.publishable), same(&self.secret)) {
             (_, true) => Some(ApiKeyRole::Service),
             (true, _) => Some(ApiKeyRole::Anon),

@@ -155,11 +155,14 @@ impl Verifier {
             },
             Err(error) => Err(match error.kind() {
                 ErrorKind::InvalidSignature => TokenError::Key,
-                ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::UnsupportedAlgorithm | ErrorKind::MissingAlgorithm => {
-                    TokenError::Algorithm
-                }
+                ErrorKind::InvalidAlgorithm
+                | ErrorKind::InvalidAlgorithmName
+                | ErrorKind::UnsupportedAlgorithm
+                | ErrorKind::MissingAlgorithm => TokenError::Algorithm,
                 // An unknown algorithm name fails while the header is read as JSON.
                 ErrorKind::Json(_) if !header_names_known_algorithm(token) => TokenError::Algorithm,
+                // The header was read and the signature is good: the claims are no object.
+                ErrorKind::Json(_) if jsonwebtoken::decode_header(token).is_ok() => TokenError::Claims,
                 _ => TokenError::Malformed,
             }),
         }
