@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Builds the release programs and measures Basalt against the bare server; arguments go to `basalt-bench run`.
+#
+#   tools/bench.sh                        all workloads, five rounds (about seven minutes)
+#   tools/bench.sh --rounds 3 --only one_row,insert
+#   BENCH_WITHOUT_BASALT=1 tools/bench.sh  the constant and the bare server alone
+#
+# Exit code 1 when a ratio is below its floor. All traffic stays on 127.0.0.1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v wrk >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo '+ apt-get update && apt-get install --yes --no-install-recommends wrk'
+        if ! { apt-get update && apt-get install --yes --no-install-recommends wrk; } >/tmp/basalt-bench-apt.log 2>&1; then
+            cat /tmp/basalt-bench-apt.log >&2
+            exit 1
+        fi
+    else
+        echo 'bench: wrk is missing; install it with your package manager (Debian: apt-get install wrk)' >&2
+        exit 1
+    fi
+fi
+
+target="${CARGO_TARGET_DIR:-target}"
+programs=(--package basalt-bench)
+arguments=(--work "$target/bench")
+if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
+    programs+=(--package basalt)
+    arguments+=(--basalt "$target/release/basalt")
+fi
+echo "+ cargo build --release --locked ${programs[*]}"
+cargo build --release --locked "${programs[@]}"
+exec "$target/release/basalt-bench" run "${arguments[@]}" "$@"
