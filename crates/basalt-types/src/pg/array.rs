@@ -316,6 +316,9 @@ impl Reader<'_> {
         while self.peek() == Some('[') {
             let rest = self.whole.get(self.at + 1..).unwrap_or("");
             let Some((inside, _)) = rest.split_once(']') else { return self.fail("Missing \"]\" after array dimensions.") };
+            if inside.ends_with(':') {
+                return self.fail("Missing array dimension value.");
+            }
             let (low, high) = inside.split_once(':').unwrap_or(("1", inside));
             let (Ok(low), Ok(high)) = (low.parse::<i32>(), high.parse::<i32>()) else {
                 return self.fail("\"[\" must introduce explicitly-specified array dimensions.");
@@ -368,7 +371,8 @@ pub(super) fn parse(text: &str, read: &mut impl FnMut(&str) -> Result<Value, Sql
                     return reader.fail("Unexpected \"{\" character.");
                 }
                 if open.len() >= DIMENSIONS_MAX {
-                    return Err(too_many_dimensions(open.len() + 1));
+                    let text = format!("number of array dimensions exceeds the maximum allowed ({DIMENSIONS_MAX})");
+                    return Err(SqlError::new(SqlState::PROGRAM_LIMIT, text));
                 }
                 open.push(Vec::new());
                 if open.len() > depth {

@@ -55,6 +55,9 @@ fn convert(value: ValueRef<'_>, from: TypeRef, to: TypeRef, explicit: bool) -> R
         let nested = Nested::from_stored(stored, from_elem)?.map(&mut |item| cast(item.as_ref(), from, to, explicit))?;
         return Ok(Value::Text(nested.store(to_elem)));
     }
+    if (from.oid, to.oid) == (oid::INT4, oid::CHAR) || (from.oid, to.oid) == (oid::CHAR, oid::INT4) {
+        return byte_cast(value, from, to);
+    }
     if is_text(to.oid) {
         return Ok(to_text_type(value, from, to));
     }
@@ -139,7 +142,7 @@ fn number(value: ValueRef<'_>, from: TypeRef, to: Oid) -> Result<Value, SqlError
                 _ => {
                     let rounded = x.round_ties_even();
                     // The upper bound itself is 2^63, which does not fit.
-                    let inside = rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0;
+                    let inside = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded);
                     #[allow(clippy::cast_possible_truncation)]
                     integer(inside.then_some(rounded as i64), to)
                 }
@@ -216,6 +219,22 @@ fn oid_cast(value: ValueRef<'_>, from: TypeRef, to: TypeRef) -> Result<Value, Sq
     }
 }
 
+/// Between `"char"` and the number of its byte, -128 to 127.
+fn byte_cast(value: ValueRef<'_>, from: TypeRef, to: TypeRef) -> Result<Value, SqlError> {
+    match value {
+        ValueRef::Int(n) => {
+            let byte = i8::try_from(n).map_err(|_| out_of_range(to.oid))?.cast_unsigned();
+            Ok(Value::Text(input::single_char(&format!("\\{byte:03o}"))))
+        }
+        ValueRef::Text(text) => {
+            let octal = text.strip_prefix('\\').filter(|d| d.len() == 3).and_then(|d| u8::from_str_radix(d, 8).ok());
+            let byte = octal.or(text.bytes().next()).unwrap_or(0);
+            Ok(Value::Int(i64::from(byte.cast_signed())))
+        }
+        _ => Err(unreadable(from)),
+    }
+}
+
 fn from_jsonb(value: ValueRef<'_>, from: TypeRef, to: TypeRef) -> Result<Value, SqlError> {
     let ValueRef::Text(text) = value else { return Err(unreadable(from)) };
     match (Json::parse(text)?, to.oid) {
@@ -247,7 +266,7 @@ fn moment(value: ValueRef<'_>, from: TypeRef, to: TypeRef) -> Result<Value, SqlE
         (oid::TIMESTAMP, oid::TIMESTAMPTZ) | (oid::TIMESTAMPTZ, oid::TIMESTAMP) => {
             timestamp(datetime::timestamp_from_stored(text).ok_or_else(|| unreadable(from))?)
         }
-        (oid::TIMESTAMP | oid::TIMESTAMPTZ, _) => {
+        (oid::TIMESTAMP | oid::TIMESTAMPTZ, oid::DATE | oid::TIME) | (oid::TIMESTAMPTZ, oid::TIMETZ) => {
             let at = datetime::timestamp_from_stored(text).ok_or_else(|| unreadable(from))?;
             let infinite = at == INFINITY || at == NEG_INFINITY;
             match to.oid {
@@ -259,8 +278,7 @@ fn moment(value: ValueRef<'_>, from: TypeRef, to: TypeRef) -> Result<Value, SqlE
                 // An infinity has no time of day.
                 oid::TIME | oid::TIMETZ if infinite => Ok(Value::Null),
                 oid::TIME => Ok(input::store_time(at.0.rem_euclid(DAY), -1)),
-                oid::TIMETZ if from.oid == oid::TIMESTAMPTZ => Ok(input::store_timetz(at.0.rem_euclid(DAY), 0, -1)),
-                _ => Err(cannot_cast(from, to)),
+                _ => Ok(input::store_timetz(at.0.rem_euclid(DAY), 0, -1)),
             }
         }
         (oid::TIME, oid::TIMETZ) => Ok(input::store_timetz(read(datetime::time_from_stored(text))?, 0, -1)),

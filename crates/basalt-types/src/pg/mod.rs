@@ -15,9 +15,6 @@ mod network;
 mod numeric;
 mod output;
 
-#[cfg(test)]
-mod tests;
-
 pub use array::{Nested, array_from_values, array_values};
 pub use builtin::{Builtin, builtin, builtin_by_name, builtins, element};
 pub use cast::{apply_typmod, cast};

@@ -161,15 +161,11 @@ pub(crate) fn parse_macaddr(text: &str) -> Result<String, SqlError> {
         return Err(bad());
     }
     let digits: String = match (groups.len(), marks.first()) {
-        // Six groups of one or two digits.
+        // Six groups, usually of two digits.
         (6, Some(':' | '-')) => {
-            if groups.iter().any(|g| g.len() > 2) {
-                return Err(SqlError::new(
-                    SqlState::OUT_OF_RANGE,
-                    format!("invalid octet value in \"macaddr\" value: \"{text}\""),
-                ));
-            }
-            groups.iter().map(|g| format!("{g:0>2}")).collect()
+            let octets: Option<Vec<u8>> = groups.iter().map(|g| u8::from_str_radix(g, 16).ok()).collect();
+            let range = || SqlError::new(SqlState::OUT_OF_RANGE, format!("invalid octet value in \"macaddr\" value: \"{text}\""));
+            octets.ok_or_else(range)?.iter().map(|octet| format!("{octet:02x}")).collect()
         }
         (3, Some('-' | '.')) if groups.iter().all(|g| g.len() == 4) => groups.concat(),
         (2, Some(':' | '-')) if groups.iter().all(|g| g.len() == 6) => groups.concat(),

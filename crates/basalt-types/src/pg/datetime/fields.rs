@@ -91,11 +91,9 @@ pub fn extract_timestamp(field: &str, at: Timestamp, zoned: bool) -> Result<Opti
         (_, "julian" | "jd" | "j") => {
             let julian = integer(days + 2_440_588);
             let rest = at.0.rem_euclid(DAY);
-            if rest == 0 {
-                julian.add(&Numeric::parse("0.00000000000000000000")?)?
-            } else {
-                julian.add(&scaled(rest.into(), 6).div(&integer(86_400))?)?
-            }
+            // PostgreSQL divides by a count of microseconds; the quotient of midnight has more decimals than others.
+            let part = if rest == 0 { Numeric::zero().round(28) } else { scaled(rest.into(), 6).div(&integer(86_400))? };
+            julian.add(&part)?
         }
         (_, "timezone" | "timezone_hour" | "timezone_m" | "timezone_h" | "timezone_minute") if zoned => integer(0),
         (_, "timezone" | "timezone_hour" | "timezone_m" | "timezone_h" | "timezone_minute") => {
@@ -157,6 +155,11 @@ pub fn extract_time(field: &str, micros: i64, offset: Option<i32>) -> Result<Num
     })
 }
 
+/// Fields of moments that no interval has.
+fn is_calendar_field(name: &str) -> bool {
+    matches!(name, "dow" | "isodow" | "doy" | "isoyear" | "julian" | "timezone" | "timezone_hour" | "timezone_minute")
+}
+
 /// `extract(field from interval)`. `None` (NULL) for fields an infinity does not have.
 ///
 /// # Errors
@@ -164,14 +167,15 @@ pub fn extract_time(field: &str, micros: i64, offset: Option<i32>) -> Result<Num
 pub fn extract_interval(field: &str, value: Interval) -> Result<Option<Numeric>, SqlError> {
     let lower = field.to_ascii_lowercase();
     if let Some(positive) = value.infinite() {
-        let grows = matches!(
-            unit(&lower),
-            Some(Unit::Hour | Unit::Day | Unit::Week | Unit::Year | Unit::Decade | Unit::Century | Unit::Millennium)
-        );
-        if grows || lower == "epoch" {
-            return Numeric::parse(if positive { "Infinity" } else { "-Infinity" }).map(Some);
-        }
-        return if unit(&lower).is_some() { Ok(None) } else { Err(not_recognized(field, "interval")) };
+        return match (unit(&lower), lower.as_str()) {
+            (Some(Unit::Week), _) => Err(not_supported(field, "interval")),
+            (Some(Unit::Hour | Unit::Day | Unit::Year | Unit::Decade | Unit::Century | Unit::Millennium), _) | (_, "epoch") => {
+                Numeric::parse(if positive { "Infinity" } else { "-Infinity" }).map(Some)
+            }
+            (Some(_), _) => Ok(None),
+            (None, name) if is_calendar_field(name) => Err(not_supported(field, "interval")),
+            _ => Err(not_recognized(field, "interval")),
+        };
     }
     let within = value.micros % MINUTE;
     Ok(Some(match (unit(&lower), lower.as_str()) {
@@ -195,9 +199,7 @@ pub fn extract_interval(field: &str, value: Interval) -> Result<Option<Numeric>,
             let days = i128::from(value.days) * 86_400;
             scaled((years + months + days) * i128::from(SECOND) + i128::from(value.micros), 6)
         }
-        (_, "dow" | "isodow" | "doy" | "isoyear" | "julian" | "timezone" | "timezone_hour" | "timezone_minute") => {
-            return Err(not_supported(field, "interval"));
-        }
+        (_, name) if is_calendar_field(name) => return Err(not_supported(field, "interval")),
         _ => return Err(not_recognized(field, "interval")),
     }))
 }
@@ -208,10 +210,10 @@ pub fn extract_interval(field: &str, value: Interval) -> Result<Option<Numeric>,
 /// 22023 for an unknown field or zone.
 pub fn date_trunc(field: &str, at: Timestamp, time_zone: Option<&str>) -> Result<Timestamp, SqlError> {
     let type_name = if time_zone.is_some() { "timestamp with time zone" } else { "timestamp without time zone" };
-    let Some(unit) = unit(&field.to_ascii_lowercase()) else { return Err(not_recognized(field, type_name)) };
     if at == INFINITY || at == NEG_INFINITY {
         return Ok(at);
     }
+    let Some(unit) = unit(&field.to_ascii_lowercase()) else { return Err(not_recognized(field, type_name)) };
     match time_zone {
         Some(name) if !name.eq_ignore_ascii_case("utc") => {
             let local = trunc_local(unit, zone::to_time_zone(at, name)?)?;

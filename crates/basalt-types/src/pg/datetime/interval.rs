@@ -24,8 +24,11 @@ pub struct Interval {
 enum Failure {
     Format,
     Range,
+    /// The parts fit, their sum does not.
+    Sum,
 }
 
+#[allow(clippy::should_implement_trait)] // the operators' traits cannot fail
 impl Interval {
     /// Longer than all others.
     pub const INFINITY: Self = Self { months: i32::MAX, days: i32::MAX, micros: i64::MAX };
@@ -54,13 +57,14 @@ impl Interval {
         let read = match lower.as_str() {
             "infinity" | "+infinity" => return Ok(Self::INFINITY),
             "-infinity" => return Ok(Self::NEG_INFINITY),
-            _ if lower.starts_with('p') => iso(body),
+            _ if body.starts_with('P') => iso(body),
             _ => verbose(&lower),
         };
         let error = |state, what: &str| SqlError::new(state, format!("{what}: \"{text}\""));
         match read {
             Ok(found) if found.infinite().is_none() => Ok(found),
             Err(Failure::Format) => Err(error(SqlState::INVALID_DATETIME, "invalid input syntax for type interval")),
+            Err(Failure::Sum) => Err(out_of_range()),
             _ => Err(error(FIELD_OVERFLOW, "interval field value out of range")),
         }
     }
@@ -162,6 +166,9 @@ impl Interval {
 
     /// `justify_days`: 30 days become a month.
     pub fn justify_days(self) -> Self {
+        if self.infinite().is_some() {
+            return self;
+        }
         let mut months = i64::from(self.months) + i64::from(self.days / 30);
         let mut days = self.days % 30;
         if months > 0 && days < 0 {
@@ -174,6 +181,9 @@ impl Interval {
 
     /// `justify_hours`: 24 hours become a day.
     pub fn justify_hours(self) -> Self {
+        if self.infinite().is_some() {
+            return self;
+        }
         let mut days = i64::from(self.days) + self.micros / DAY;
         let mut micros = self.micros % DAY;
         if days > 0 && micros < 0 {
@@ -198,6 +208,14 @@ fn to_i32(value: f64) -> Result<i32, SqlError> {
     if value.abs() < 2_147_483_648.0 { Ok(value as i32) } else { Err(out_of_range()) }
 }
 
+/// Rounds to the nearest integer, halves towards zero: how fractions of a unit become microseconds.
+#[allow(clippy::cast_possible_truncation)] // callers stay below a month of microseconds
+fn nearest(value: f64) -> i64 {
+    let whole = value.trunc();
+    let rest = value - whole;
+    whole as i64 + i64::from(rest > 0.5) - i64::from(rest < -0.5)
+}
+
 /// A number of an interval: whole part and fraction, both with the sign.
 #[derive(Clone, Copy)]
 struct Amount {
@@ -209,7 +227,7 @@ impl Amount {
     /// `12`, `1.5`, `.5` with the sign already taken off.
     fn read(text: &str, negative: bool) -> Result<Self, Failure> {
         let (whole, fraction) = text.find('.').map_or((text, ""), |at| text.split_at(at));
-        if whole.is_empty() && fraction.len() < 2 {
+        if whole.is_empty() && (fraction.len() < 2 || negative) {
             return Err(Failure::Format);
         }
         let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| Failure::Range)? };
@@ -238,7 +256,7 @@ impl Interval {
     #[allow(clippy::cast_possible_truncation)] // days below 31 and microseconds below a day
     fn add_fraction_of_days(&mut self, days: f64) -> Result<(), Failure> {
         self.add_days(days.trunc() as i64)?;
-        self.add_micros(((days - days.trunc()) * 86_400e6).round_ties_even() as i64)
+        self.add_micros(nearest((days - days.trunc()) * 86_400e6))
     }
 
     fn add_unit(&mut self, amount: Amount, unit: Unit) -> Result<(), Failure> {
@@ -246,11 +264,12 @@ impl Interval {
         let time = |this: &mut Self, unit: i64| {
             let whole = amount.whole.checked_mul(unit).ok_or(Failure::Range)?;
             this.add_micros(whole)?;
-            this.add_micros((amount.fraction * unit as f64).round_ties_even() as i64)
+            this.add_micros(nearest(amount.fraction * unit as f64))
         };
         #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
         let years = |this: &mut Self, years: i64| {
-            this.add_months(amount.whole.checked_mul(years * 12).ok_or(Failure::Range)?)?;
+            let whole = amount.whole.checked_mul(years).filter(|y| i32::try_from(*y).is_ok()).ok_or(Failure::Range)?;
+            this.add_months(whole * 12).map_err(|_| Failure::Sum)?;
             this.add_months((amount.fraction * (years * 12) as f64).round_ties_even() as i64)
         };
         match unit {
@@ -309,9 +328,12 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
     let mut seen = Vec::new();
     let mut ago = false;
     let mut any = false;
-    let mut at = usize::from(bytes.first() == Some(&b'@'));
+    let mut at = 0;
+    // Punctuation other than signs, points and colons separates like white space.
+    let separates =
+        |b: u8| super::super::is_space(char::from(b)) || (b.is_ascii_punctuation() && !matches!(b, b'+' | b'-' | b'.' | b':'));
     let space = |at: &mut usize| {
-        while bytes.get(*at).is_some_and(|b| super::super::is_space(char::from(*b)) || *b == b',') {
+        while bytes.get(*at).is_some_and(|b| separates(*b)) {
             *at += 1;
         }
     };
@@ -343,6 +365,9 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
         any = true;
         if number.contains(':') {
             once(&mut seen, Seen::Clock)?;
+            if seen.iter().any(|s| matches!(s, Seen::Unit(Unit::Hour | Unit::Minute | Unit::Second))) {
+                return Err(Failure::Format);
+            }
             found.add_clock(number, negative)?;
             continue;
         }
@@ -352,6 +377,9 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
             let end = bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count() + from;
             let years: i64 = number.parse().map_err(|_| Failure::Range)?;
             let months: i64 = if end == from { 0 } else { text[from..end].parse().map_err(|_| Failure::Range)? };
+            if bytes.get(end).is_some_and(|b| !separates(*b)) {
+                return Err(Failure::Format);
+            }
             if months > 11 {
                 return Err(Failure::Range);
             }
@@ -424,34 +452,47 @@ fn once(seen: &mut Vec<Seen>, what: Seen) -> Result<(), Failure> {
 fn iso(text: &str) -> Result<Interval, Failure> {
     let rest = text.get(1..).unwrap_or("");
     let mut found = Interval::default();
-    let (date, time) = rest.split_once(['T', 't']).map_or((rest, None), |(d, t)| (d, Some(t)));
-    if rest.is_empty() || time == Some("") {
+    let (date, time) = rest.split_once('T').map_or((rest, None), |(d, t)| (d, Some(t)));
+    if rest.is_empty() {
         return Err(Failure::Format);
     }
     let dashed = date.trim_start_matches('-').contains('-') && !date.bytes().any(|b| b.is_ascii_alphabetic());
-    if dashed {
+    let basic = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if basic(date) && date.len() == 8 {
+        for (from, to, unit) in [(0, 4, Unit::Year), (4, 6, Unit::Month), (6, 8, Unit::Day)] {
+            found.add_unit(Amount::read(&date[from..to], false)?, unit)?;
+        }
+    } else if basic(date) && !date.is_empty() {
+        found.add_unit(Amount::read(date, false)?, Unit::Year)?;
+    } else if dashed {
         for (part, unit) in date.splitn(3, '-').zip([Unit::Year, Unit::Month, Unit::Day]) {
             found.add_unit(Amount::read(part, false)?, unit)?;
         }
     } else {
         designators(&mut found, date, |letter| match letter {
-            b'y' => Some(Unit::Year),
-            b'm' => Some(Unit::Month),
-            b'w' => Some(Unit::Week),
-            b'd' => Some(Unit::Day),
+            b'Y' => Some(Unit::Year),
+            b'M' => Some(Unit::Month),
+            b'W' => Some(Unit::Week),
+            b'D' => Some(Unit::Day),
             _ => None,
         })?;
     }
     match time {
         None => {}
+        Some(time) if basic(time) && time.len() == 6 => {
+            for (from, to, unit) in [(0, 2, Unit::Hour), (2, 4, Unit::Minute), (4, 6, Unit::Second)] {
+                found.add_unit(Amount::read(&time[from..to], false)?, unit)?;
+            }
+        }
+        Some(time) if basic(time) && !time.is_empty() => found.add_unit(Amount::read(time, false)?, Unit::Hour)?,
         Some(time) if time.contains(':') => {
             let (negative, clock) = time.strip_prefix('-').map_or((false, time), |t| (true, t));
             found.add_clock(clock, negative)?;
         }
         Some(time) => designators(&mut found, time, |letter| match letter {
-            b'h' => Some(Unit::Hour),
-            b'm' => Some(Unit::Minute),
-            b's' => Some(Unit::Second),
+            b'H' => Some(Unit::Hour),
+            b'M' => Some(Unit::Minute),
+            b'S' => Some(Unit::Second),
             _ => None,
         })?,
     }
@@ -463,13 +504,13 @@ fn designators(found: &mut Interval, text: &str, unit_of: impl Fn(u8) -> Option<
     let mut at = 0;
     while let Some(&first) = bytes.get(at) {
         let negative = first == b'-';
-        at += usize::from(matches!(first, b'-' | b'+'));
+        at += usize::from(negative);
         let start = at;
         while bytes.get(at).is_some_and(|b| b.is_ascii_digit() || *b == b'.') {
             at += 1;
         }
         let amount = Amount::read(&text[start..at], negative)?;
-        let unit = bytes.get(at).and_then(|b| unit_of(b.to_ascii_lowercase())).ok_or(Failure::Format)?;
+        let unit = bytes.get(at).and_then(|b| unit_of(*b)).ok_or(Failure::Format)?;
         at += 1;
         found.add_unit(amount, unit)?;
     }
@@ -508,7 +549,7 @@ impl fmt::Display for Interval {
             let micros = self.micros.unsigned_abs();
             let seconds = micros / 1_000_000;
             write!(f, "{gap}{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
-            if micros % 1_000_000 != 0 {
+            if !micros.is_multiple_of(1_000_000) {
                 let fraction = format!("{:06}", micros % 1_000_000);
                 write!(f, ".{}", fraction.trim_end_matches('0'))?;
             }

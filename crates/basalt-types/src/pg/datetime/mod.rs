@@ -8,9 +8,6 @@ mod parse;
 mod words;
 pub(crate) mod zone;
 
-#[cfg(test)]
-mod tests;
-
 pub use fields::{
     age, date_trunc, date_trunc_interval, extract_date, extract_interval, extract_time, extract_timestamp, make_interval,
 };

@@ -209,7 +209,7 @@ impl Found {
 
     /// Digits without marks: `20240105`, `240105`, or after a date `100500`, `1005`.
     fn run_of_digits(&mut self, text: &str) -> Result<(), Failure> {
-        let (digits, fraction) = text.split_once('.').map_or((text, ""), |(d, _)| (d, text.get(d.len()..).unwrap_or("")));
+        let (digits, fraction) = text.find('.').map_or((text, ""), |at| text.split_at(at));
         let part = |from: usize, to: usize| digits.get(from..to).and_then(|p| p.parse::<u32>().ok()).ok_or(Failure::Format);
         let n = digits.len();
         if !self.has_date() && self.year.is_none() && self.month.is_none() && self.day.is_none() && n >= 6 && fraction.is_empty()
@@ -218,6 +218,14 @@ impl Found {
             self.month = Some(part(n - 4, n - 2)?);
             return self.set_year(&digits[..n - 4]);
         }
+        self.clock_digits(text)
+    }
+
+    /// `040506`, `040506.789`, `0405`: a time of day without marks.
+    fn clock_digits(&mut self, text: &str) -> Result<(), Failure> {
+        let (digits, fraction) = text.find('.').map_or((text, ""), |at| text.split_at(at));
+        let part = |from: usize, to: usize| digits.get(from..to).and_then(|p| p.parse::<u32>().ok()).ok_or(Failure::Format);
+        let n = digits.len();
         if self.clock.is_some() {
             return Err(Failure::Format);
         }
@@ -248,8 +256,11 @@ impl Found {
         let mut parts = [0_i64; 3];
         let mut count = 0;
         for part in whole.split(':') {
+            // After the first colon, no digits count as zero: `10:00:.5`.
+            let missing = part.is_empty() && count > 0;
+            let value = if missing { Ok(0) } else { part.parse() };
             *parts.get_mut(count).ok_or(Failure::Format)? =
-                part.parse().map_err(|_| if part.is_empty() { Failure::Format } else { Failure::Range })?;
+                value.map_err(|_| if part.is_empty() { Failure::Format } else { Failure::Range })?;
             count += 1;
         }
         let micros = micros_of(fraction)?;
@@ -261,7 +272,8 @@ impl Found {
     }
 
     fn dashed(&mut self, text: &str) -> Result<(), Failure> {
-        if self.has_date() {
+        // Dashes after a clock time would belong to a zone.
+        if self.has_date() || self.clock.is_some() {
             return Err(Failure::Format);
         }
         let parts: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|p| !p.is_empty()).collect();
@@ -384,6 +396,11 @@ fn micros_of(fraction: &str) -> Result<i64, Failure> {
 }
 
 fn read(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
+    read_for(text, now, false)
+}
+
+/// With `time_only`, what is refused in a time of day: `T` after a date, names of months.
+fn read_for(text: &str, now: Option<Timestamp>, time_only: bool) -> Result<Moment, Failure> {
     let lower = text.trim_matches(super::super::is_space).to_ascii_lowercase();
     match lower.as_str() {
         "infinity" | "+infinity" => return Ok(Moment::Infinity),
@@ -414,11 +431,7 @@ fn read(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
             }
             Field::Number(digits) if iso_time => {
                 iso_time = false;
-                let whole = digits.split('.').next().unwrap_or("");
-                match whole.len() {
-                    2 if whole.len() == digits.len() => found.set_clock(digits.parse().map_err(|_| Failure::Format)?, 0, 0, 0)?,
-                    _ => found.run_of_digits(digits)?,
-                }
+                found.clock_digits(digits)?;
             }
             Field::Number(digits) => {
                 let whole = digits.split('.').next().unwrap_or("");
@@ -443,6 +456,7 @@ fn read(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
             }
             Field::Offset(text) => found.offset(text)?,
             Field::Word(word) => match word {
+                "t" if time_only && found.year.is_some() => return Err(Failure::Format),
                 "t" => iso_time = true,
                 "j" | "jd" | "julian" => julian = true,
                 "am" => found.afternoon = Some(false),
@@ -472,11 +486,12 @@ fn read(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
                     found.set_clock(0, 0, 0, 0)?;
                     found.zone.get_or_insert(Zone::Fixed(0));
                 }
-                _ => found.word(word, text)?,
+                _ if time_only && words::month(word).is_some() => return Err(Failure::Format),
+                _ => found.word(word)?,
             },
         }
     }
-    if iso_time || julian {
+    if iso_time || julian || (time_only && found.clock.is_none()) {
         return Err(Failure::Format);
     }
     Ok(Moment::Parts { days: found.days()?, clock: found.time_of_day()?, zone: found.zone })
@@ -484,7 +499,7 @@ fn read(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
 
 impl Found {
     /// Month names, days of the week, zones.
-    fn word(&mut self, word: &str, whole: &str) -> Result<(), Failure> {
+    fn word(&mut self, word: &str) -> Result<(), Failure> {
         if let Some(month) = words::month(word) {
             if let Some(number) = self.month {
                 // `5 Jan 2024`: what was read as a month is the day.
@@ -505,13 +520,8 @@ impl Found {
         }
         match zone::lookup(word) {
             Some(zone) => self.set_zone(Zone::Named(zone)),
-            None if word.bytes().all(|b| b.is_ascii_alphabetic()) => Err(Failure::Format),
-            None => {
-                // The text is shown as it was written.
-                let lower = whole.to_ascii_lowercase();
-                let shown = lower.find(word).and_then(|at| whole.get(at..at + word.len())).unwrap_or(word);
-                Err(Failure::Other(zone::not_recognized(shown)))
-            }
+            None if word.contains('/') => Err(Failure::Other(zone::not_recognized(word))),
+            None => Err(Failure::Format),
         }
     }
 }
@@ -580,7 +590,7 @@ fn read_time(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
     let digits = body.bytes().take_while(u8::is_ascii_digit).count();
     let rest = body.get(digits..).unwrap_or("");
     if (digits == 6 || digits == 4) && !rest.starts_with([':', '-', '/']) {
-        return read(&format!("t{body}"), now);
+        return read_for(&format!("t{body}"), now, true);
     }
-    read(text, now)
+    read_for(text, now, true)
 }

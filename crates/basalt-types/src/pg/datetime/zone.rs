@@ -101,8 +101,10 @@ pub fn offset_s(name: &str, at: Timestamp) -> Result<i32, SqlError> {
 /// # Errors
 /// 22023 for an unknown zone, 22008 or 0A000 when out of range.
 pub fn to_time_zone(at: Timestamp, name: &str) -> Result<Timestamp, SqlError> {
-    let offset = offset_s(name, at)?;
-    if at == INFINITY || at == NEG_INFINITY { Ok(at) } else { check_timestamp(at.0 + i64::from(offset) * SECOND) }
+    if at == INFINITY || at == NEG_INFINITY {
+        return Ok(at);
+    }
+    check_timestamp(at.0 + i64::from(offset_s(name, at)?) * SECOND)
 }
 
 /// `timestamp AT TIME ZONE name`: the moment at which the wall clock there shows it.
@@ -110,11 +112,10 @@ pub fn to_time_zone(at: Timestamp, name: &str) -> Result<Timestamp, SqlError> {
 /// # Errors
 /// 22023 for an unknown zone, 22008 or 0A000 when out of range.
 pub fn at_time_zone(local: Timestamp, name: &str) -> Result<Timestamp, SqlError> {
-    let zone = resolve(name)?;
     if local == INFINITY || local == NEG_INFINITY {
         return Ok(local);
     }
-    let offset = match zone {
+    let offset = match resolve(name)? {
         Zone::Fixed(offset) => offset,
         Zone::Named(zone) => offset_of_local(&zone, local.0),
     };

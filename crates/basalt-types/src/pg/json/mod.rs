@@ -3,9 +3,6 @@
 pub(crate) mod lexer;
 mod tree;
 
-#[cfg(test)]
-mod tests;
-
 pub use tree::Json;
 
 use super::{Nested, Oid, TypeRef, element, float, input, is_space, oid, output};
@@ -128,8 +125,7 @@ fn write_array(text: &str, elem: Oid, out: &mut Vec<u8>) {
         return out.extend_from_slice(text.as_bytes());
     }
     let mut lexer = Lexer::new(text);
-    loop {
-        let Ok(token) = lexer.next() else { break };
+    while let Ok(token) = lexer.next() {
         match token.kind {
             Kind::End => break,
             Kind::String => {
@@ -200,16 +196,18 @@ fn scalar(json: &str, ty: TypeRef) -> Result<Value, SqlError> {
     match ty.oid {
         oid::JSON => {
             json_validate(json)?;
+            if json.starts_with('"') {
+                // PostgreSQL decodes strings here and writes them again with its own escapes.
+                let mut out = Vec::new();
+                write_json_string(&lexer::unescape(json)?, &mut out);
+                return Ok(Value::Text(String::from_utf8(out).unwrap_or_default()));
+            }
             Ok(Value::Text(json.to_owned()))
         }
         oid::JSONB => Ok(Value::Text(jsonb_normalise(json)?)),
         _ if json.starts_with('"') => {
             json_validate(json)?;
             input::input(&lexer::unescape(json)?, ty)
-        }
-        oid::INT2 | oid::INT4 | oid::INT8 if json.len() < 20 && json.bytes().all(|b| b.is_ascii_digit() || b == b'-') => {
-            json_validate(json)?;
-            input::input(json, ty)
         }
         _ => {
             json_validate(json)?;

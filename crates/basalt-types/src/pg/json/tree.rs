@@ -227,8 +227,8 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
 /// numeric's text of a JSON number.
 fn canonical_number(token: &str) -> Result<String, SqlError> {
     let plain = token.len() < 4_000
-        && !token.bytes().any(|b| matches!(b, b'e' | b'E'))
-        && !(token.starts_with('-') && !token.bytes().any(|b| (b'1'..=b'9').contains(&b)));
+        && !token.contains(['e', 'E'])
+        && (!token.starts_with('-') || token.bytes().any(|b| (b'1'..=b'9').contains(&b)));
     if plain { Ok(token.to_owned()) } else { Ok(Numeric::parse(token)?.to_string()) }
 }
 

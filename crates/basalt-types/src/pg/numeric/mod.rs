@@ -3,9 +3,6 @@
 mod arith;
 mod text;
 
-#[cfg(test)]
-mod tests;
-
 use crate::{SqlError, SqlState};
 use std::cmp::Ordering;
 
@@ -219,8 +216,7 @@ impl Decimal {
         if round && rest >= unit / 2 {
             // When unit is BASE the group itself goes, and the carry enters the group before.
             let (mut at, mut carry) = (group, unit);
-            loop {
-                let Some(digit) = self.digits.get_mut(at) else { break };
+            while let Some(digit) = self.digits.get_mut(at) {
                 *digit += carry;
                 if *digit < BASE {
                     break;
