@@ -66,8 +66,8 @@ javascript() {
 
 python() {
   has python3 || apt python3 python3-venv || true
-  if ! has python3; then problem "python3 (3.9 or newer) is missing: the client tests need it"; return; fi
-  if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))'; then problem "python 3.9 or newer is needed, found $(python3 -V)"; return; fi
+  if ! has python3; then problem "python3 (3.11 or newer) is missing: the client tests need it"; return; fi
+  if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then problem "python 3.11 or newer is needed, found $(python3 -V)"; return; fi
   venv=$cache/python-$(python3 -c '
 import hashlib, sys
 print(hashlib.sha256(open(sys.argv[1], "rb").read() + sys.version.encode()).hexdigest()[:16])' "$clients/requirements.txt")

@@ -1,0 +1,53 @@
+#!/bin/sh
+# The official client libraries against the built program: js/*.test.mjs with supabase-js, py/test_*.py with supabase-py.
+#
+#   tests/clients/run.sh [javascript] [python]      both by default
+#
+# Needs `tools/prepare.sh javascript python` and a program: $BASALT_BIN, else the dev build. Each file starts a server of its own
+# on a copy of tests/projects/blog. Prints each runner's figures; exits 1 when a test failed.
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+. "$root/tools/lib.sh"
+here=$root/tests/clients
+: "${BASALT_BIN:=$CARGO_TARGET_DIR/debug/basalt}"
+export BASALT_BIN
+[ -n "${BASALT_TEST_URL:-}" ] || [ -x "$BASALT_BIN" ] || fail "no program at $BASALT_BIN: run cargo build -p basalt, or set BASALT_BIN"
+[ -d "$here/node_modules" ] && [ -x "$CARGO_TARGET_DIR/python/bin/python" ] || "$root/tools/prepare.sh" javascript python
+
+javascript() {
+  log=$CARGO_TARGET_DIR/clients-js.log
+  rm -f "$log.status"
+  # supabase-js wants a WebSocket as soon as a client is made; node 20 has one behind a flag.
+  flag=
+  [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 22 ] || flag=--experimental-websocket
+  { node $flag --no-warnings --test --test-concurrency=2 --test-reporter=spec "$here"/js/*.test.mjs 2>&1 || echo $? >"$log.status"; } |
+    grep -v 'Node.js 20 and below are deprecated' | tee "$log"
+  passed=$(sed -n 's/^ℹ pass //p' "$log" | tail -n 1)
+  failed=$(sed -n 's/^ℹ fail //p' "$log" | tail -n 1)
+  cancelled=$(sed -n 's/^ℹ cancelled //p' "$log" | tail -n 1)
+  failed=$((${failed:-0} + ${cancelled:-0}))
+  if [ -f "$log.status" ] && [ "$failed" = 0 ]; then failed=1; fi
+  count supabase-js "${passed:-0}" "$failed"
+  [ ! -f "$log.status" ]
+}
+
+python() {
+  log=$CARGO_TARGET_DIR/clients-py.log
+  rm -f "$log.status"
+  { (cd "$here/py" && "$CARGO_TARGET_DIR/python/bin/python" -m pytest -q -p no:cacheprovider .) 2>&1 || echo $? >"$log.status"; } | tee "$log"
+  # 3 failed, 25 passed, 1 error in 2.10s
+  passed=$(tail -n 1 "$log" | sed -n 's/^\(.*[^0-9]\)*\([0-9]\{1,\}\) passed.*/\2/p')
+  failed=$(grep -cE '^(FAILED|ERROR) ' "$log" || true)
+  if [ -f "$log.status" ] && [ "$failed" = 0 ]; then failed=1; fi
+  count supabase-py "${passed:-0}" "$failed"
+  [ ! -f "$log.status" ]
+}
+
+if [ $# = 0 ]; then
+  set -- javascript python
+fi
+status=0
+for part in "$@"; do
+  case $part in javascript | python) "$part" || status=1 ;; *) fail "run.sh: unknown part $part" ;; esac
+done
+exit "$status"
