@@ -8,5 +8,8 @@
 //!
 //! What it does not do: it knows no policy, no engine's dialect, no connection.
 
+pub mod parse;
+pub mod print;
+pub mod split;
 pub mod tree;
 pub mod typed;

@@ -10,57 +10,211 @@ pub enum Statement {
     Insert(Box<Insert>),
     Update(Box<Update>),
     Delete(Box<Delete>),
-    Truncate { tables: Vec<Name>, restart_identity: bool, cascade: bool },
-    CreateSchema { name: Option<String>, if_not_exists: bool, authorization: Option<String>, elements: bool },
+    Truncate {
+        tables: Vec<Name>,
+        restart_identity: bool,
+        cascade: bool,
+    },
+    CreateSchema {
+        name: Option<String>,
+        if_not_exists: bool,
+        authorization: Option<String>,
+        elements: bool,
+    },
     CreateTable(Box<CreateTable>),
-    AlterTable { name: Name, if_exists: bool, only: bool, actions: Vec<AlterTableAction> },
+    AlterTable {
+        name: Name,
+        if_exists: bool,
+        only: bool,
+        actions: Vec<AlterTableAction>,
+    },
     /// Also for ALTER TABLE … RENAME TO / SET SCHEMA of views, indexes, sequences: the kind says which.
-    Rename { kind: ObjectKind, name: Name, if_exists: bool, new_name: String },
-    SetSchema { kind: ObjectKind, name: Name, if_exists: bool, schema: String },
+    Rename {
+        kind: ObjectKind,
+        name: Name,
+        if_exists: bool,
+        new_name: String,
+    },
+    SetSchema {
+        kind: ObjectKind,
+        name: Name,
+        if_exists: bool,
+        schema: String,
+    },
     CreateIndex(Box<CreateIndex>),
-    Drop { kind: ObjectKind, if_exists: bool, cascade: bool, concurrently: bool, names: Vec<DropName> },
-    Comment { kind: ObjectKind, name: DropName, text: Option<String> },
+    Drop {
+        kind: ObjectKind,
+        if_exists: bool,
+        cascade: bool,
+        concurrently: bool,
+        names: Vec<DropName>,
+    },
+    Comment {
+        kind: ObjectKind,
+        name: DropName,
+        text: Option<String>,
+    },
     CreatePolicy(Box<CreatePolicy>),
-    AlterPolicy { name: String, table: Name, rename: Option<String>, to: Option<Vec<String>>, using: Option<Expr>, check: Option<Expr> },
+    AlterPolicy {
+        name: String,
+        table: Name,
+        rename: Option<String>,
+        to: Option<Vec<String>>,
+        using: Option<Expr>,
+        check: Option<Expr>,
+    },
     Grant(Box<Grant>),
     /// GRANT role TO role (or REVOKE).
-    GrantRole { is_grant: bool, roles: Vec<String>, grantees: Vec<String>, admin_option: bool },
-    AlterDefaultPrivileges { for_roles: Vec<String>, in_schemas: Vec<String>, grant: Box<Grant> },
+    GrantRole {
+        is_grant: bool,
+        roles: Vec<String>,
+        grantees: Vec<String>,
+        admin_option: bool,
+    },
+    AlterDefaultPrivileges {
+        for_roles: Vec<String>,
+        in_schemas: Vec<String>,
+        grant: Box<Grant>,
+    },
     CreateFunction(Box<CreateFunction>),
-    AlterFunction { kind: ObjectKind, name: Name, args: Option<Vec<TypeName>>, options: Vec<FunctionOption> },
+    AlterFunction {
+        kind: ObjectKind,
+        name: Name,
+        args: Option<Vec<TypeName>>,
+        options: Vec<FunctionOption>,
+    },
     CreateTrigger(Box<CreateTrigger>),
     /// ALTER TABLE … ENABLE/DISABLE TRIGGER stands in AlterTableAction.
-    CreateEnum { name: Name, labels: Vec<String> },
-    AlterEnumAdd { name: Name, if_not_exists: bool, label: String, before: Option<String>, after: Option<String> },
-    AlterEnumRename { name: Name, from: String, to: String },
-    CreateDomain { name: Name, base: TypeName, default: Option<Expr>, not_null: bool, checks: Vec<(Option<String>, Expr)> },
-    CreateComposite { name: Name, fields: Vec<(String, TypeName)> },
-    CreateSequence { name: Name, if_not_exists: bool, options: Vec<SequenceOption> },
-    AlterSequence { name: Name, if_exists: bool, options: Vec<SequenceOption> },
+    CreateEnum {
+        name: Name,
+        labels: Vec<String>,
+    },
+    AlterEnumAdd {
+        name: Name,
+        if_not_exists: bool,
+        label: String,
+        before: Option<String>,
+        after: Option<String>,
+    },
+    AlterEnumRename {
+        name: Name,
+        from: String,
+        to: String,
+    },
+    CreateDomain {
+        name: Name,
+        base: TypeName,
+        default: Option<Expr>,
+        not_null: bool,
+        checks: Vec<(Option<String>, Expr)>,
+    },
+    CreateComposite {
+        name: Name,
+        fields: Vec<(String, TypeName)>,
+    },
+    CreateSequence {
+        name: Name,
+        if_not_exists: bool,
+        options: Vec<SequenceOption>,
+    },
+    AlterSequence {
+        name: Name,
+        if_exists: bool,
+        options: Vec<SequenceOption>,
+    },
     CreateView(Box<CreateView>),
-    RefreshMaterializedView { name: Name, concurrently: bool, with_data: bool },
-    CreateExtension { name: String, if_not_exists: bool, schema: Option<String>, version: Option<String>, cascade: bool },
+    /// ALTER [MATERIALIZED] VIEW … SET (options) and RESET (options): lower-case names, values as written.
+    AlterViewOptions { name: Name, if_exists: bool, materialized: bool, set: Vec<(String, String)>, reset: Vec<String> },
+    RefreshMaterializedView {
+        name: Name,
+        concurrently: bool,
+        with_data: bool,
+    },
+    CreateExtension {
+        name: String,
+        if_not_exists: bool,
+        schema: Option<String>,
+        version: Option<String>,
+        cascade: bool,
+    },
     /// `CREATE ROLE`, `ALTER ROLE … SET`, with the text of the options.
-    Role { verb: String, name: String, options: String },
+    Role {
+        verb: String,
+        name: String,
+        options: String,
+    },
     /// CREATE/ALTER PUBLICATION: `add`, `drop`, `set` tables, or `create`.
-    Publication { verb: String, name: String, tables: Vec<Name>, all_tables: bool },
-    OwnerTo { kind: ObjectKind, name: DropName, owner: String },
+    Publication {
+        verb: String,
+        name: String,
+        tables: Vec<Name>,
+        all_tables: bool,
+    },
+    OwnerTo {
+        kind: ObjectKind,
+        name: DropName,
+        owner: String,
+    },
     /// SET / RESET name; values as written (strings decoded).
-    Set { name: String, values: Vec<String>, local: bool },
+    Set {
+        name: String,
+        values: Vec<String>,
+        local: bool,
+    },
     /// BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, SAVEPOINT x, RELEASE x: lower-case first word, plus the savepoint's name.
-    Transaction { verb: String, name: Option<String> },
-    Do { language: Option<String>, body: String, body_pos: Pos },
-    Notify { channel: String, payload: Option<String> },
+    Transaction {
+        verb: String,
+        name: Option<String>,
+    },
+    Do {
+        language: Option<String>,
+        body: String,
+        body_pos: Pos,
+    },
+    Notify {
+        channel: String,
+        payload: Option<String>,
+    },
     /// Everything else: its leading keywords in upper case ("CREATE EVENT TRIGGER", "VACUUM", "CREATE FOREIGN TABLE", "COPY", "EXPLAIN", …).
-    Other { construct: String },
+    Other {
+        construct: String,
+    },
 }
 
 /// Kinds of object that can be named in DROP, COMMENT, GRANT, RENAME.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum ObjectKind {
-    Table, View, MaterializedView, Index, Sequence, Schema, Function, Procedure, Routine, Aggregate, Type, Domain, Policy, Trigger, Extension, Role,
-    Publication, Column, Constraint, Database, ForeignTable, Language, EventTrigger, Server, Cast, Operator, Collation, Statistics, Rule, Other,
+    Table,
+    View,
+    MaterializedView,
+    Index,
+    Sequence,
+    Schema,
+    Function,
+    Procedure,
+    Routine,
+    Aggregate,
+    Type,
+    Domain,
+    Policy,
+    Trigger,
+    Extension,
+    Role,
+    Publication,
+    Column,
+    Constraint,
+    Database,
+    ForeignTable,
+    Language,
+    EventTrigger,
+    Server,
+    Cast,
+    Operator,
+    Collation,
+    Statistics,
+    Rule,
+    Other,
 }
 
 /// What DROP or COMMENT names: functions carry argument types, policies, triggers, constraints their table, columns the table in `name`.
@@ -89,6 +243,10 @@ pub struct CreateTable {
     pub inherits: Vec<Name>,
     pub partition: bool,
     pub as_query: Option<Query>,
+    /// WITH NO DATA behind AS query.
+    pub with_no_data: bool,
+    /// ON COMMIT …: `drop`, `delete rows`, `preserve rows`.
+    pub on_commit: Option<String>,
     /// WITH (storage options), ignored.
     pub with_options: bool,
 }
@@ -180,13 +338,34 @@ pub struct TableConstraint {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum TableConstraintKind {
-    Check { expr: Expr, no_inherit: bool },
-    Unique { columns: Vec<String>, include: Vec<String>, nulls_not_distinct: bool, deferrable: Deferrable },
-    PrimaryKey { columns: Vec<String>, include: Vec<String>, deferrable: Deferrable },
+    Check {
+        expr: Expr,
+        no_inherit: bool,
+    },
+    Unique {
+        columns: Vec<String>,
+        include: Vec<String>,
+        nulls_not_distinct: bool,
+        deferrable: Deferrable,
+    },
+    PrimaryKey {
+        columns: Vec<String>,
+        include: Vec<String>,
+        deferrable: Deferrable,
+    },
     /// ADD CONSTRAINT … UNIQUE/PRIMARY KEY USING INDEX name.
-    UsingIndex { index: String, primary: bool, deferrable: Deferrable },
-    ForeignKey { columns: Vec<String>, references: References },
-    NotNull { column: String },
+    UsingIndex {
+        index: String,
+        primary: bool,
+        deferrable: Deferrable,
+    },
+    ForeignKey {
+        columns: Vec<String>,
+        references: References,
+    },
+    NotNull {
+        column: String,
+    },
     Exclude,
 }
 
@@ -194,29 +373,81 @@ pub enum TableConstraintKind {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum AlterTableAction {
-    AddColumn { column: ColumnDef, if_not_exists: bool },
-    DropColumn { name: String, if_exists: bool, cascade: bool },
-    RenameColumn { from: String, to: String },
-    RenameConstraint { from: String, to: String },
-    AlterType { column: String, ty: TypeName, using: Option<Expr> },
-    SetDefault { column: String, expr: Expr },
-    DropDefault { column: String },
-    SetNotNull { column: String },
-    DropNotNull { column: String },
-    DropExpression { column: String, if_exists: bool },
-    AddIdentity { column: String, always: bool, options: Vec<SequenceOption> },
-    SetIdentity { column: String, always: Option<bool>, options: Vec<SequenceOption> },
-    DropIdentity { column: String, if_exists: bool },
+    AddColumn {
+        column: ColumnDef,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameColumn {
+        from: String,
+        to: String,
+    },
+    RenameConstraint {
+        from: String,
+        to: String,
+    },
+    AlterType {
+        column: String,
+        ty: TypeName,
+        using: Option<Expr>,
+    },
+    SetDefault {
+        column: String,
+        expr: Expr,
+    },
+    DropDefault {
+        column: String,
+    },
+    SetNotNull {
+        column: String,
+    },
+    DropNotNull {
+        column: String,
+    },
+    DropExpression {
+        column: String,
+        if_exists: bool,
+    },
+    AddIdentity {
+        column: String,
+        always: bool,
+        options: Vec<SequenceOption>,
+    },
+    SetIdentity {
+        column: String,
+        always: Option<bool>,
+        options: Vec<SequenceOption>,
+    },
+    DropIdentity {
+        column: String,
+        if_exists: bool,
+    },
     AddConstraint(TableConstraint),
-    DropConstraint { name: String, if_exists: bool, cascade: bool },
-    ValidateConstraint { name: String },
-    AlterConstraint { name: String, deferrable: Deferrable },
+    DropConstraint {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    ValidateConstraint {
+        name: String,
+    },
+    AlterConstraint {
+        name: String,
+        deferrable: Deferrable,
+    },
     /// ENABLE / DISABLE ROW LEVEL SECURITY.
     RowSecurity(bool),
     /// FORCE / NO FORCE ROW LEVEL SECURITY.
     ForceRowSecurity(bool),
     /// ENABLE / DISABLE TRIGGER name | ALL | USER.
-    Trigger { enable: bool, name: Option<String> },
+    Trigger {
+        enable: bool,
+        name: Option<String>,
+    },
     ReplicaIdentity(String),
     OwnerTo(String),
     /// SET (options), CLUSTER, SET STATISTICS, SET STORAGE …: accepted as declared no-ops; the words.
@@ -239,6 +470,8 @@ pub struct CreateIndex {
     pub columns: Vec<IndexColumn>,
     pub include: Vec<String>,
     pub nulls_not_distinct: bool,
+    /// WITH (storage options): names and values as written.
+    pub options: Vec<(String, String)>,
     pub filter: Option<Expr>,
 }
 
@@ -303,7 +536,10 @@ pub enum GrantOn {
     Schemas(Vec<String>),
     Types(Vec<Name>),
     Databases(Vec<String>),
-    AllInSchema { kind: ObjectKind, schemas: Vec<String> },
+    AllInSchema {
+        kind: ObjectKind,
+        schemas: Vec<String>,
+    },
     /// For ALTER DEFAULT PRIVILEGES: TABLES, SEQUENCES, FUNCTIONS, TYPES, SCHEMAS.
     Default(ObjectKind),
     Other(String),
@@ -390,6 +626,8 @@ pub struct CreateTrigger {
     pub args: Vec<String>,
     /// REFERENCING was used.
     pub transition_tables: bool,
+    /// REFERENCING NEW (true) or OLD TABLE AS name.
+    pub referencing: Vec<(bool, String)>,
     pub deferrable: Deferrable,
 }
 
