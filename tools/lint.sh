@@ -11,7 +11,7 @@ dependencies() { python3 tools/check-deps.py; }
 scripts() {
   files=$(git ls-files '*.sh' .ci/run)
   for file in $files; do
-    sh -n "$file" || return 1
+    case $(head -n 1 "$file") in *bash*) bash -n "$file" || return 1 ;; *) sh -n "$file" || return 1 ;; esac
     [ -x "$file" ] || [ "$file" = tools/lib.sh ] || { say "$file is not executable"; return 1; }
   done
   if command -v shellcheck >/dev/null 2>&1; then
