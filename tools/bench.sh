@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 if ! command -v wrk >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo '+ apt-get update && apt-get install --yes --no-install-recommends wrk'
+        echo '+ apt-get update && apt-get install --yes --no-install-recommends wrk' >&2
         if ! { apt-get update && apt-get install --yes --no-install-recommends wrk; } >/tmp/basalt-bench-apt.log 2>&1; then
             cat /tmp/basalt-bench-apt.log >&2
             exit 1
@@ -29,6 +29,6 @@ if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
     programs+=(--package basalt)
     arguments+=(--basalt "$target/release/basalt")
 fi
-echo "+ cargo build --release --locked ${programs[*]}"
+echo "+ cargo build --release --locked ${programs[*]}" >&2
 cargo build --release --locked "${programs[@]}"
 exec "$target/release/basalt-bench" run "${arguments[@]}" "$@"

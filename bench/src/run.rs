@@ -159,7 +159,7 @@ fn measure(options: &Options, workload: &Workload, servers: &[Server], table: &m
     }
     if workload.is_writing {
         for server in servers.iter().filter(|server| server.name != "constant") {
-            sample::is_alive(server)?;
+            sample::is_sound(server)?;
         }
     }
     Ok(())

@@ -1,4 +1,7 @@
 //! One single-threaded runtime a core, connections dealt out in turn: no work moves between cores.
+//!
+//! Of the arrangements tried in turn with constant answers this was the fastest: by 7 % before one runtime with two workers, and
+//! by 6 % before the same without vectored writes (medians of four rounds, 2026-11-22, two cores shared with wrk).
 
 use crate::Failure;
 use bytes::Bytes;

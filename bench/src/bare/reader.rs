@@ -35,6 +35,7 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // The connection lives as long as the process; leaking it lets the statements be kept beside it.
         let connection: &'static Connection = Box::leak(Box::new(Connection::open_with_flags(db, flags)?));
+        // A commit empties the page cache of every other connection; mapped pages are found again without a system call.
         connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA mmap_size = 1073741824;")?;
         Ok(Self {
             connection,

@@ -41,14 +41,12 @@ pub fn agree(bare: &Server, basalt: &Server, workloads: &[&Workload]) -> Result<
     Ok(compared + 1)
 }
 
-/// Whether a server that was written to still answers reads.
-pub fn is_alive(server: &Server) -> Result<(), Failure> {
-    let path = "/rest/v1/users?id=eq.1&select=*";
-    let found = rows(get(&mut Client::connect(server.address)?, server, path)?, 200, path)?;
-    if found.len() == 1 { Ok(()) } else { Err(format!("{}: {path} is gone", server.name).into()) }
+/// Whether a server that was written to still takes an insert and shows it at once.
+pub fn is_sound(server: &Server) -> Result<(), Failure> {
+    insert(&mut Client::connect(server.address)?, server).map(drop)
 }
 
-/// Inserts one row and answers it without what may differ: the id and the time.
+/// Inserts one row, reads it back, and answers it without what may differ: the id and the time.
 fn insert(client: &mut Client, server: &Server) -> Result<Value, Failure> {
     let bearer = format!("Bearer {}", server.token);
     let headers = [
@@ -61,6 +59,13 @@ fn insert(client: &mut Client, server: &Server) -> Result<Value, Failure> {
     let answer = client.send("POST", "/rest/v1/posts", &headers, body)?;
     let mut inserted = rows(answer, 201, "insert")?;
     let Some(Value::Object(mut row)) = inserted.pop() else { return Err("insert: no row came back".into()) };
+    let id = row.get("id").and_then(Value::as_i64).ok_or("insert: no id came back")?;
+    let path = format!("/rest/v1/posts?id=gt.{}&select=*,author:users(*)&order=id.asc&limit=1", id - 1);
+    let stored = rows(get(client, server, &path)?, 200, &path)?;
+    let Some(Value::Object(stored)) = stored.first() else { return Err(format!("{}: {path} shows no row", server.name).into()) };
+    if let Some((column, value)) = row.iter().find(|(column, value)| stored.get(*column) != Some(value)) {
+        return Err(format!("{}: {column} was answered as {value} and is not read back so", server.name).into());
+    }
     for column in ["id", "created_at"] {
         if row.remove(column).is_none() {
             return Err(format!("insert: no {column} came back").into());

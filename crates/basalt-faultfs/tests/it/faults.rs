@@ -125,3 +125,18 @@ fn two_recorders_do_not_meet() {
     other.inject(Fault::disk_full());
     insert(&connection, 1).expect("the other's fault does not concern us");
 }
+
+#[test]
+fn a_server_s_settings_work() {
+    let fs = FaultFs::register().expect("registers");
+    let (directory, writer) = database(&fs);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags_and_vfs(directory.path().join("data.db"), flags, fs.vfs_name()).expect("opens");
+    reader.execute_batch("PRAGMA mmap_size = 268435456; PRAGMA cache_size = -1000").expect("settings, mapping without effect");
+    reader.execute_batch("BEGIN").expect("begins");
+    assert_eq!(count(&reader), 0);
+    insert(&writer, 1).expect("inserts");
+    assert_eq!(count(&reader), 0, "the snapshot stays");
+    reader.execute_batch("COMMIT").expect("ends");
+    assert_eq!(count(&reader), 1, "both share one index of the log");
+}
