@@ -286,6 +286,7 @@ impl Reader<'_> {
                     match next {
                         None => return self.fail("Unexpected end of input."),
                         Some('"') => return self.fail("Incorrectly quoted array element."),
+                        Some('{') => return self.fail("Unexpected \"{\" character."),
                         Some('\\') => {
                             escapes = true;
                             text.push(self.escaped()?);
@@ -298,7 +299,7 @@ impl Reader<'_> {
                             }
                         }
                     }
-                    if matches!(self.peek(), Some('{' | '}' | ',')) {
+                    if matches!(self.peek(), Some('}' | ',')) {
                         break;
                     }
                     next = self.bump();
@@ -315,6 +316,9 @@ impl Reader<'_> {
         let mut lengths = Vec::new();
         while self.peek() == Some('[') {
             let rest = self.whole.get(self.at + 1..).unwrap_or("");
+            if !rest.trim_start_matches(is_space).starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+')) {
+                return self.fail("\"[\" must introduce explicitly-specified array dimensions.");
+            }
             let Some((inside, _)) = rest.split_once(']') else { return self.fail("Missing \"]\" after array dimensions.") };
             if inside.ends_with(':') {
                 return self.fail("Missing array dimension value.");
@@ -411,10 +415,10 @@ pub(super) fn parse(text: &str, read: &mut impl FnMut(&str) -> Result<Value, Sql
                     return reader.fail("Unexpected array element.");
                 }
                 frozen = true;
+                let value = element.map_or(Ok(Value::Null), |text| read(&text))?;
                 if open.len() != depth {
                     return reader.fail(MISMATCH);
                 }
-                let value = element.map_or(Ok(Value::Null), |text| read(&text))?;
                 if let Some(list) = open.last_mut() {
                     list.push(Nested::Leaf(value));
                 }

@@ -28,15 +28,20 @@ pub fn write_f64(x: f64, out: &mut String) {
     }
     let mut scratch = Scratch::new();
     let _ = write!(scratch, "{x:e}");
-    if on_boundary(x.to_bits() & ((1 << 52) - 1), i64::from((x.to_bits() >> 52) as u16 & 0x7ff), 52, 1075, scratch.as_str()) {
+    let (bits, exponent) = (x.to_bits() & ((1 << 52) - 1), i64::from((x.to_bits() >> 52) as u16 & 0x7ff));
+    if on_boundary(bits, exponent, 52, 1075, scratch.as_str()) {
         for precision in 1..17 {
             scratch.clear();
             let _ = write!(scratch, "{x:.precision$e}");
-            let same = scratch.as_str().parse() == Ok(x);
-            let (bits, exponent) = (x.to_bits() & ((1 << 52) - 1), i64::from((x.to_bits() >> 52) as u16 & 0x7ff));
-            if same && !on_boundary(bits, exponent, 52, 1075, scratch.as_str()) {
+            if scratch.as_str().parse() == Ok(x) && !on_boundary(bits, exponent, 52, 1075, scratch.as_str()) {
                 break;
             }
+        }
+    } else if let Some(precision) = tie_precision(scratch.as_str(), 15) {
+        let mut even = Scratch::new();
+        let _ = write!(even, "{x:.precision$e}");
+        if even.as_str().parse() == Ok(x) {
+            scratch = even;
         }
     }
     layout(scratch.as_str(), 15, out);
@@ -58,8 +63,23 @@ pub fn write_f32(x: f32, out: &mut String) {
                 break;
             }
         }
+    } else if let Some(precision) = tie_precision(scratch.as_str(), 7) {
+        let mut even = Scratch::new();
+        let _ = write!(even, "{x:.precision$e}");
+        if even.as_str().parse() == Ok(x) {
+            scratch = even;
+        }
     }
     layout(scratch.as_str(), 6, out);
+}
+
+/// Decimals of a shortest text that may be one of two equally near ones: only among texts of `least` digits and more.
+///
+/// Of the two PostgreSQL takes the even one, the standard library the one further from zero.
+fn tie_precision(scientific: &str, least: usize) -> Option<usize> {
+    let mantissa = scientific.strip_prefix('-').unwrap_or(scientific).split('e').next()?;
+    let decimals = mantissa.split_once('.')?.1.len();
+    (decimals + 1 >= least).then_some(decimals)
 }
 
 /// Whether the decimal `digits` (`d.ddde±x`) lies exactly half way between two neighbouring floats.

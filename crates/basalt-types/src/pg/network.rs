@@ -94,6 +94,10 @@ fn read(text: &str, cidr: bool) -> Option<Network> {
     if given < 32 && !cidr && bits.is_none() {
         return None;
     }
+    // The whole octets of an inet's network part must have been written out.
+    if !cidr && bits.is_some_and(|bits| bits / 8 > given / 8) {
+        return None;
+    }
     let first = octets.first().copied()?;
     let bits = match bits {
         Some(bits) => bits,

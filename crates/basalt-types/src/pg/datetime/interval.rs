@@ -130,8 +130,13 @@ impl Interval {
                 (_, false) => Ok(Self::NEG_INFINITY),
             };
         }
-        let months = f64::from(self.months) * factor;
-        let days = f64::from(self.days) * factor;
+        self.scale(|part| part * factor)
+    }
+
+    /// Each part scaled, fractions passed on to the smaller ones.
+    fn scale(self, by: impl Fn(f64) -> f64) -> Result<Self, SqlError> {
+        let months = by(f64::from(self.months));
+        let days = by(f64::from(self.days));
         let whole_months = to_i32(months.trunc())?;
         let whole_days = to_i32(days.trunc())?;
         // Leftovers: of the months in days, of both in seconds, rounded to microseconds against drift.
@@ -143,7 +148,7 @@ impl Interval {
             seconds -= (seconds / 86_400.0).trunc() * 86_400.0;
         }
         #[allow(clippy::cast_precision_loss)]
-        let micros = (self.micros as f64 * factor + seconds * 1e6).round_ties_even();
+        let micros = (by(self.micros as f64) + seconds * 1e6).round_ties_even();
         if micros.abs() >= 9.2e18 {
             return Err(out_of_range());
         }
@@ -161,7 +166,10 @@ impl Interval {
         if divisor == 0.0 {
             return Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero"));
         }
-        self.mul(1.0 / divisor)
+        if divisor.is_nan() || self.infinite().is_some() {
+            return if divisor.is_infinite() { Err(out_of_range()) } else { self.mul(divisor) };
+        }
+        self.scale(|part| part / divisor)
     }
 
     /// `justify_days`: 30 days become a month.
@@ -365,7 +373,7 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
         any = true;
         if number.contains(':') {
             once(&mut seen, Seen::Clock)?;
-            if seen.iter().any(|s| matches!(s, Seen::Unit(Unit::Hour | Unit::Minute | Unit::Second))) {
+            if seen.iter().any(|s| matches!(s, Seen::Unit(unit) if unit.is_time())) {
                 return Err(Failure::Format);
             }
             found.add_clock(number, negative)?;
@@ -395,7 +403,7 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
         space(&mut word);
         let end = bytes[word..].iter().take_while(|b| b.is_ascii_alphabetic()).count() + word;
         let name = &text[word..end];
-        let unit = if name.is_empty() || name == "ago" {
+        let unit = if name.is_empty() {
             // A bare number counts days before a clock time, else seconds, and comes last.
             let mut next = at;
             space(&mut next);
@@ -405,7 +413,7 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
             let rest = text.get(next..).unwrap_or("");
             if rest.split(char::is_whitespace).next().is_some_and(|w| w.contains(':')) {
                 Unit::Day
-            } else if rest.is_empty() || name == "ago" {
+            } else if rest.is_empty() {
                 Unit::Second
             } else {
                 return Err(Failure::Format);
@@ -415,9 +423,12 @@ fn verbose(text: &str) -> Result<Interval, Failure> {
             words::unit(name).ok_or(Failure::Format)?
         };
         once(&mut seen, Seen::Unit(unit))?;
-        if unit == Unit::Second && seen.contains(&Seen::Clock)
-            || matches!(unit, Unit::Hour | Unit::Minute) && seen.contains(&Seen::Clock)
-        {
+        if unit == Unit::Second && amount.fraction != 0.0 {
+            // A fraction stands for the smaller units too.
+            once(&mut seen, Seen::Unit(Unit::Millisecond))?;
+            once(&mut seen, Seen::Unit(Unit::Microsecond))?;
+        }
+        if unit.is_time() && seen.contains(&Seen::Clock) {
             return Err(Failure::Format);
         }
         found.add_unit(amount, unit)?;
@@ -509,7 +520,12 @@ fn designators(found: &mut Interval, text: &str, unit_of: impl Fn(u8) -> Option<
         while bytes.get(at).is_some_and(|b| b.is_ascii_digit() || *b == b'.') {
             at += 1;
         }
-        let amount = Amount::read(&text[start..at], negative)?;
+        let mut amount = Amount::read(&text[start..at], negative)?;
+        if amount.fraction != 0.0 {
+            // Here the fraction is what a float has left after its whole part, with its rounding.
+            let value: f64 = text[start..at].parse().map_err(|_| Failure::Format)?;
+            amount.fraction = if negative { value.trunc() - value } else { value - value.trunc() };
+        }
         let unit = bytes.get(at).and_then(|b| unit_of(*b)).ok_or(Failure::Format)?;
         at += 1;
         found.add_unit(amount, unit)?;

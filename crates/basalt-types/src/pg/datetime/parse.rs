@@ -105,7 +105,7 @@ fn fields(text: &str) -> Result<Vec<Field<'_>>, Failure> {
                 at = run(at, &|b| b.is_ascii_alphanumeric() || b == next);
                 found.push(Field::Date(&text[start..at]));
             } else {
-                let joins = matches!(next, b'/' | b'_') || ((next == b'+' || next == b'-' || digit_at(at)) && !is_known(word));
+                let joins = matches!(next, b'/' | b'_' | b'-') || ((next == b'+' || digit_at(at)) && !is_known(word));
                 if joins {
                     at = run(at, &|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'+' | b'-' | b':'));
                 }
@@ -148,6 +148,8 @@ struct Found {
     day_of_year: Option<u32>,
     /// Microseconds since midnight.
     clock: Option<i64>,
+    /// The clock time was written as digits that are no time of day.
+    past_midnight: bool,
     zone: Option<Zone>,
     afternoon: Option<bool>,
     before_christ: bool,
@@ -234,14 +236,21 @@ impl Found {
             4 if fraction.is_empty() => (part(0, 2)?, part(2, 4)?, 0),
             _ => return Err(Failure::Format),
         };
-        self.set_clock(i64::from(hour), i64::from(minute), i64::from(second), micros_of(fraction)?)
+        // Digits without colons may count past their range, unless the result is a time of day.
+        let out_of_range = hour > 24 || minute > 59 || second > 60;
+        let total = i64::from(hour) * HOUR + i64::from(minute) * MINUTE + i64::from(second) * SECOND + micros_of(fraction)?;
+        self.past_midnight |= out_of_range || total > DAY;
+        if self.clock.replace(total).is_some() {
+            return Err(Failure::Format);
+        }
+        Ok(())
     }
 
     fn set_clock(&mut self, hour: i64, minute: i64, second: i64, micros: i64) -> Result<(), Failure> {
-        if minute > 59 || second > 60 || (second == 60 && micros > 0) {
+        if minute > 59 || second > 60 || hour > 24 {
             return Err(Failure::Range);
         }
-        let total = hour.saturating_mul(HOUR).saturating_add(minute * MINUTE + second * SECOND + micros);
+        let total = hour * HOUR + minute * MINUTE + second * SECOND + micros;
         if total > DAY {
             return Err(Failure::Range);
         }
@@ -449,6 +458,13 @@ fn read_for(text: &str, now: Option<Timestamp>, time_only: bool) -> Result<Momen
                     found.number(digits)?;
                 }
             }
+            Field::Date(text) if (found.has_date() || iso_time) && found.clock.is_none() && text.contains('-') => {
+                iso_time = false;
+                // Digits of a time of day with a zone: `100500-08`.
+                let (digits, offset) = text.split_at(text.find('-').unwrap_or(text.len()));
+                found.clock_digits(digits)?;
+                found.offset(offset)?;
+            }
             Field::Date(text) => found.dashed(text)?,
             Field::Clock(text) => {
                 iso_time = false;
@@ -494,6 +510,9 @@ fn read_for(text: &str, now: Option<Timestamp>, time_only: bool) -> Result<Momen
     if iso_time || julian || (time_only && found.clock.is_none()) {
         return Err(Failure::Format);
     }
+    if time_only && found.past_midnight {
+        return Err(Failure::Range);
+    }
     Ok(Moment::Parts { days: found.days()?, clock: found.time_of_day()?, zone: found.zone })
 }
 
@@ -519,7 +538,10 @@ impl Found {
             return self.set_zone(Zone::Fixed(offset));
         }
         match zone::lookup(word) {
-            Some(zone) => self.set_zone(Zone::Named(zone)),
+            Some(zone) => self.set_zone(match zone.to_fixed_offset() {
+                Ok(offset) => Zone::Fixed(offset.seconds()),
+                Err(_) => Zone::Named(zone),
+            }),
             None if word.contains('/') => Err(Failure::Other(zone::not_recognized(word))),
             None => Err(Failure::Format),
         }
@@ -589,7 +611,7 @@ fn read_time(text: &str, now: Option<Timestamp>) -> Result<Moment, Failure> {
     let body = text.trim_matches(super::super::is_space);
     let digits = body.bytes().take_while(u8::is_ascii_digit).count();
     let rest = body.get(digits..).unwrap_or("");
-    if (digits == 6 || digits == 4) && !rest.starts_with([':', '-', '/']) {
+    if (digits == 6 || (digits == 4 && !rest.starts_with('-'))) && !rest.starts_with([':', '/']) {
         return read_for(&format!("t{body}"), now, true);
     }
     read_for(text, now, true)

@@ -137,6 +137,13 @@ pub(super) enum Unit {
     Millennium,
 }
 
+impl Unit {
+    /// Whether the unit is a part of a clock time.
+    pub(super) fn is_time(self) -> bool {
+        matches!(self, Self::Microsecond | Self::Millisecond | Self::Second | Self::Minute | Self::Hour)
+    }
+}
+
 /// The unit that a word means, in singular, plural or PostgreSQL's abbreviations. Lower case.
 pub(super) fn unit(word: &str) -> Option<Unit> {
     Some(match word {

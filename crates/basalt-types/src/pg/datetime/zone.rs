@@ -17,7 +17,15 @@ pub(crate) fn lookup(name: &str) -> Option<TimeZone> {
     if let Ok(zone) = TimeZone::get(name) {
         return Some(zone);
     }
-    // POSIX offsets count westwards; a rule needs a digit to be one.
+    // A made-up name with an offset; POSIX counts westwards.
+    let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
+    if let (true, Some(rest)) = (letters > 0, name.get(letters..))
+        && let Some(digits) = rest.strip_prefix(['+', '-'])
+        && let Some(offset) = posix_offset(digits)
+    {
+        let east = if rest.starts_with('-') { offset } else { -offset };
+        return jiff::tz::Offset::from_seconds(east).ok().map(TimeZone::fixed);
+    }
     name.bytes().any(|b| b.is_ascii_digit()).then(|| TimeZone::posix(&name.to_ascii_uppercase()).ok()).flatten()
 }
 

@@ -127,15 +127,15 @@ impl<'a> Lexer<'a> {
             good = end > at;
             at = end;
         }
-        if good && bytes.get(at) == Some(&b'.') {
+        if bytes.get(at) == Some(&b'.') {
             let end = digits(at + 1);
-            good = end > at + 1;
+            good &= end > at + 1;
             at = end;
         }
-        if good && matches!(bytes.get(at), Some(b'e' | b'E')) {
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
             let from = at + 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
             let end = digits(from);
-            good = end > from;
+            good &= end > from;
             at = end;
         }
         let end = at + bytes[at.min(bytes.len())..].iter().take_while(|b| is_word(**b)).count();
