@@ -8,6 +8,7 @@
 //!
 //! What it does not do: it knows no policy, no engine's dialect, no connection.
 
+pub mod analyze;
 pub mod parse;
 pub mod print;
 pub mod split;

@@ -11,7 +11,7 @@ pub mod walk;
 
 use basalt_types::{Oid, TypeRef, Value};
 
-pub use facts::{contains_aggregate, free_ranges, is_row_independent, uses_range};
+pub use facts::{contains_aggregate, free_ranges, is_row_independent, uses_range, volatility};
 
 /// A row source of a statement: a table reference, a subquery in FROM, a function in FROM, the target of a write, `excluded`, NEW, OLD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use basalt_catalog::{Catalog, Volatility};
+
 use super::walk::{Visitor, walk_expr, walk_from, walk_query};
 use super::{Body, Cte, Expr, ExprKind, From, Query, RangeId, Statement};
 use basalt_types::TypeRef;
@@ -57,7 +59,7 @@ pub fn uses_range(expr: &Expr, range: RangeId) -> bool {
 
 /// Whether the value does not depend on any row: no column, no aggregate, no subquery.
 ///
-/// It may still differ from call to call.
+/// It may still differ from call to call: see [`volatility`].
 pub fn is_row_independent(expr: &Expr) -> bool {
     struct Search(bool);
     impl Visitor for Search {
@@ -115,6 +117,46 @@ pub fn any_outside_subqueries(expr: &Expr, test: &mut dyn FnMut(&Expr) -> bool) 
     let mut search = Search(false, test);
     search.expr(expr);
     search.0
+}
+
+/// How volatile the expression is: the most volatile of all it calls, subqueries included. Session facts are stable.
+pub fn volatility(expr: &Expr, catalog: &Catalog) -> Volatility {
+    struct Most<'a>(Volatility, &'a Catalog);
+    impl Most<'_> {
+        fn raise(&mut self, to: Volatility) {
+            if rank(to) > rank(self.0) {
+                self.0 = to;
+            }
+        }
+    }
+    impl Visitor for Most<'_> {
+        fn query(&mut self, query: &Query) {
+            self.raise(Volatility::Stable);
+            walk_query(self, query);
+        }
+        fn expr(&mut self, expr: &Expr) {
+            match &expr.kind {
+                ExprKind::Param(super::Param::Session(_)) => self.raise(Volatility::Stable),
+                ExprKind::Func { imp, .. } | ExprKind::Op { imp, .. } => self.raise(crate::analyze::builtins::volatility(*imp)),
+                ExprKind::UserFunc { function, .. } => {
+                    self.raise(self.1.function_by_oid(*function).map_or(Volatility::Volatile, |f| f.volatility));
+                }
+                _ => {}
+            }
+            walk_expr(self, expr);
+        }
+    }
+    let mut most = Most(Volatility::Immutable, catalog);
+    most.expr(expr);
+    most.0
+}
+
+fn rank(v: Volatility) -> u8 {
+    match v {
+        Volatility::Immutable => 0,
+        Volatility::Stable => 1,
+        Volatility::Volatile => 2,
+    }
 }
 
 /// The highest range number a statement uses, plus one: where further numbers may start.
