@@ -92,6 +92,8 @@ impl Analyzer<'_> {
                 self.note_param(n, target);
                 Ok(Expr::new(ExprKind::Param(Param::Numbered(n)), target))
             }
+            // A request's value is text that the engine reads as whatever type the place asks for.
+            kind @ ExprKind::Param(Param::Literal(_) | Param::LiteralList(_)) => Ok(Expr::new(kind, target)),
             kind => Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(kind, TypeRef::of(oid::TEXT))), explicit: true }, target)),
         }
     }
