@@ -200,7 +200,10 @@ pub enum Operator {
     NotExtendsLeft,
     Adjacent,
     /// `fts`, `plfts`, `phfts`, `wfts`: the function that makes the query, and the configuration's literal.
-    FullText { function: FullText, config: Option<LiteralId> },
+    FullText {
+        function: FullText,
+        config: Option<LiteralId>,
+    },
 }
 
 /// Functions that make a tsquery.

@@ -1,0 +1,4 @@
+//! Plans as SQL text, one module an engine. Text is made here and nowhere else; values are always parameters.
+
+pub mod sqlite;
+pub(crate) mod types;

@@ -1,0 +1,102 @@
+//! Row policies: which apply to a role and command, and their conditions as typed expressions.
+
+use basalt_catalog::{Catalog, Policy, PolicyCommand, Relation};
+use basalt_sql::typed::{Expr, ExprKind, RangeId};
+use basalt_types::{SqlError, Value};
+
+use super::faults::{self, Fault};
+use super::rights::Rights;
+use crate::expressions::{ExprCache, ExprUse};
+
+/// The policies of a table that apply to a role and command, in the order PostgreSQL checks them.
+pub(super) struct Applicable<'a> {
+    pub permissive: Vec<&'a Policy>,
+    /// By name.
+    pub restrictive: Vec<&'a Policy>,
+}
+
+/// Selects policies by command (or ALL) and by the role's membership in TO.
+pub(super) fn applicable<'a>(relation: &'a Relation, command: PolicyCommand, rights: &Rights) -> Applicable<'a> {
+    let chosen = relation.policies.iter().filter(|p| {
+        let command_fits = p.command == command || (p.command == PolicyCommand::All && !faults::on(Fault::AllCommandIgnored));
+        let role_fits = p.roles.is_empty() || p.roles.iter().any(|r| rights.acts_as(r)) || faults::on(Fault::RolesIgnored);
+        command_fits && role_fits
+    });
+    let (permissive, mut restrictive): (Vec<_>, Vec<_>) = chosen.partition(|p| p.permissive);
+    restrictive.sort_by(|a, b| a.name.cmp(&b.name));
+    if faults::on(Fault::RestrictiveDropped) {
+        restrictive.clear();
+    }
+    Applicable { permissive, restrictive }
+}
+
+/// Which of a policy's two conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// USING.
+    Using,
+    /// WITH CHECK, or USING without one.
+    Check,
+}
+
+/// A policy's condition over `range`; new ranges are taken from `next`. `None`: the policy has no condition for this side.
+/// The flag says whether it has subqueries, which then still have to be guarded.
+pub(super) fn condition(
+    cache: &ExprCache,
+    catalog: &Catalog,
+    relation: &Relation,
+    policy: &Policy,
+    side: Side,
+    range: RangeId,
+    next: &mut u32,
+) -> Result<Option<(Expr, bool)>, SqlError> {
+    let (using, check) = (policy.using.as_deref(), policy.check.as_deref());
+    let text = match side {
+        Side::Using => using,
+        Side::Check if faults::on(Fault::UsingForCheck) => using.or(check),
+        Side::Check if faults::on(Fault::CheckDoesNotFallBack) => check,
+        Side::Check => check.or(using),
+    };
+    let Some(text) = text else { return Ok(None) };
+    let analysed = cache.get(text, ExprUse::Policy, Some(relation), catalog)?;
+    Ok(Some((analysed.over(range, next), analysed.has_subquery)))
+}
+
+/// OR over permissive conditions; constants are folded. `None`: always true.
+pub(super) fn any_of(conditions: Vec<Expr>) -> Option<Expr> {
+    let mut left = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        match constant(&condition) {
+            Some(true) => return None,
+            Some(false) => {}
+            None => left.push(condition),
+        }
+    }
+    let ty = Expr::bool(true).ty;
+    match (left.pop(), left.is_empty()) {
+        (None, _) => Some(Expr::bool(false)),
+        (Some(only), true) => Some(only),
+        (Some(last), false) => {
+            left.push(last);
+            Some(Expr::new(ExprKind::Or(left), ty))
+        }
+    }
+}
+
+/// AND of two conditions; constants are folded. `None`: always true.
+pub(super) fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
+    match (a.filter(|e| constant(e) != Some(true)), b.filter(|e| constant(e) != Some(true))) {
+        (Some(x), _) if constant(&x) == Some(false) => Some(x),
+        (_, Some(x)) if constant(&x) == Some(false) => Some(x),
+        (a, b) => Expr::and(a, b),
+    }
+}
+
+/// A boolean constant's value; NULL counts as false, since a condition that is not true hides the row.
+pub(super) fn constant(expr: &Expr) -> Option<bool> {
+    match &expr.kind {
+        ExprKind::Const(Value::Int(n)) => Some(*n != 0),
+        ExprKind::Const(Value::Null) => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,311 @@
+//! Writes: privileges, USING for target rows, and the checks on new rows in PostgreSQL's order.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use basalt_catalog::{Catalog, IndexTerm, PolicyCommand, Relation};
+use basalt_sql::typed::{
+    Cte, Delete, Expr, From, Insert, InsertSource, Order, RangeId, Statement, Target, Update, UpdateSet, facts,
+};
+use basalt_types::{Oid, SqlError, SqlState};
+
+use super::faults::{self, Fault};
+use super::needs::{Need, Read};
+use super::policy::{Side, any_of, applicable, both, constant};
+use super::rights::Rights;
+use super::{Caller, Guard};
+use crate::expressions::ExprCache;
+use crate::program::Touched;
+
+/// What row policies demand of a write. Expressions are over the statement's own ranges.
+#[derive(Debug, Clone, Default)]
+pub struct WriteGuard {
+    /// What is read and written.
+    pub touched: Touched,
+    /// UPDATE, DELETE: target rows (and rows of FROM or USING) must satisfy it; it runs before the user's filter.
+    pub using: Option<Expr>,
+    /// INSERT: over the statement's range, the proposed row. In the order they are checked.
+    pub insert_checks: Vec<RowCheck>,
+    /// ON CONFLICT DO UPDATE: over the statement's range, the existing row.
+    pub conflict_checks: Vec<RowCheck>,
+    /// UPDATE and DO UPDATE: over the statement's range, the row that results.
+    pub update_checks: Vec<RowCheck>,
+}
+
+/// A condition that must be true of a row (NULL is not), else the error.
+#[derive(Debug, Clone)]
+pub struct RowCheck {
+    /// The condition.
+    pub condition: Expr,
+    /// What failing it means.
+    pub error: SqlError,
+}
+
+/// Guards a write in place (its subqueries) and says what its target demands. A plain query is guarded too.
+///
+/// # Errors
+/// As [`super::query`].
+pub fn statement(
+    statement: &mut Statement,
+    catalog: &Catalog,
+    caller: &Caller<'_>,
+    cache: &ExprCache,
+) -> Result<WriteGuard, SqlError> {
+    let mut guard = Guard::new(catalog, caller, cache, facts::next_range(statement));
+    guard.uses.collect_statement(statement);
+    let role = guard.caller.clone();
+    let mut out = WriteGuard::default();
+    match statement {
+        Statement::Query(query) => guard.query(query, &role)?,
+        Statement::Insert(insert) => guard.insert(insert, &role, &mut out)?,
+        Statement::Update(update) => guard.update(update, &role, &mut out)?,
+        Statement::Delete(delete) => guard.delete(delete, &role, &mut out)?,
+    }
+    out.touched = guard.finish()?;
+    Ok(out)
+}
+
+/// The kinds of check, by their message.
+#[derive(Clone, Copy, PartialEq)]
+enum CheckKind {
+    NewRow,
+    Existing,
+}
+
+impl Guard<'_> {
+    fn ctes(&mut self, ctes: &mut [Cte], role: &Rc<Rights>) -> Result<(), SqlError> {
+        for cte in ctes {
+            self.deeper(|g| g.query(&mut cte.query, role))?;
+        }
+        Ok(())
+    }
+
+    fn targets(&mut self, targets: &mut [Target], role: &Rc<Rights>) -> Result<(), SqlError> {
+        targets.iter_mut().try_for_each(|t| self.expr(&mut t.expr, role))
+    }
+
+    fn tail<'e>(
+        &mut self,
+        order_by: &'e mut [Order],
+        others: impl Iterator<Item = &'e mut Expr>,
+        role: &Rc<Rights>,
+    ) -> Result<(), SqlError> {
+        for expr in order_by.iter_mut().map(|o| &mut o.expr).chain(others) {
+            self.expr(expr, role)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, insert: &mut Insert, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+        let relation = self.relation(insert.relation)?;
+        let mut read = self.uses.of(insert.range);
+        let mut updated = None;
+        if let Some(conflict) = &insert.on_conflict {
+            for arbiter in &conflict.arbiters {
+                let keys = relation.indexes.iter().filter(|i| Oid(i.oid) == *arbiter).flat_map(|i| &i.keys);
+                read.columns.extend(keys.filter_map(|k| match k.term {
+                    IndexTerm::Column(attnum) => Some(attnum),
+                    IndexTerm::Expr(_) => None,
+                }));
+            }
+            if let Some(update) = &conflict.update {
+                let excluded = self.uses.of(update.excluded);
+                read.columns.extend(excluded.columns);
+                read.whole_row |= excluded.whole_row;
+                updated = Some(update.set.iter().map(|(attnum, _)| *attnum).collect::<BTreeSet<_>>());
+            }
+        }
+        let reads = !read.is_empty();
+        let does_update = updated.is_some();
+        self.written(relation, role, reads.then_some(read), Some(insert.columns.iter().copied().collect()), updated, false);
+        self.ctes(&mut insert.ctes, role)?;
+        match &mut insert.source {
+            InsertSource::Values(rows) => rows.iter_mut().flatten().flatten().try_for_each(|e| self.expr(e, role))?,
+            InsertSource::Query(query) => self.deeper(|g| g.query(query, role))?,
+            InsertSource::Payload { .. } => {}
+        }
+        if let Some(update) = insert.on_conflict.as_mut().and_then(|c| c.update.as_mut()) {
+            for expr in update.set.iter_mut().filter_map(|(_, e)| e.as_mut()).chain(update.filter.as_mut()) {
+                self.expr(expr, role)?;
+            }
+        }
+        self.targets(&mut insert.returning, role)?;
+
+        if role.bypasses_policies(relation) {
+            return Ok(());
+        }
+        let range = insert.range;
+        let needs_select = reads && !faults::on(Fault::ReturningNeedsNoSelect);
+        if !faults::on(Fault::InsertCheckSkipped) {
+            self.checks(relation, PolicyCommand::Insert, Side::Check, CheckKind::NewRow, role, range, &mut out.insert_checks)?;
+        }
+        if needs_select {
+            self.checks(relation, PolicyCommand::Select, Side::Using, CheckKind::NewRow, role, range, &mut out.insert_checks)?;
+        }
+        if does_update {
+            if !faults::on(Fault::ConflictUsingSkipped) {
+                let checks = &mut out.conflict_checks;
+                self.checks(relation, PolicyCommand::Update, Side::Using, CheckKind::Existing, role, range, checks)?;
+                if reads {
+                    self.checks(relation, PolicyCommand::Select, Side::Using, CheckKind::Existing, role, range, checks)?;
+                }
+            }
+            if !faults::on(Fault::ConflictCheckSkipped) {
+                let checks = &mut out.update_checks;
+                self.checks(relation, PolicyCommand::Update, Side::Check, CheckKind::NewRow, role, range, checks)?;
+                if reads {
+                    self.checks(relation, PolicyCommand::Select, Side::Using, CheckKind::NewRow, role, range, checks)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, update: &mut Update, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+        let relation = self.relation(update.relation)?;
+        let read = self.uses.of(update.range);
+        let reads = !read.is_empty();
+        let set = match &update.set {
+            UpdateSet::Exprs(set) => set.iter().map(|(attnum, _)| *attnum).collect(),
+            UpdateSet::Payload(columns) => columns.iter().copied().collect(),
+        };
+        self.written(relation, role, reads.then_some(read), None, Some(set), false);
+        self.ctes(&mut update.ctes, role)?;
+        let joined = self.joined(&mut update.from, role)?;
+        if let UpdateSet::Exprs(set) = &mut update.set {
+            for expr in set.iter_mut().filter_map(|(_, e)| e.as_mut()) {
+                self.expr(expr, role)?;
+            }
+        }
+        let rest = update.filter.iter_mut().chain(&mut update.limit).chain(&mut update.offset);
+        self.tail(&mut update.order_by, rest, role)?;
+        self.targets(&mut update.returning, role)?;
+
+        let reads_for_policy = reads && !faults::on(Fault::ReadingWriteNeedsNoSelect);
+        out.using = self.reachable(relation, PolicyCommand::Update, reads_for_policy, role, update.range)?;
+        if faults::on(Fault::UpdateUsingSkipped) {
+            out.using = None;
+        }
+        out.using = both(out.using.take(), joined);
+        if role.bypasses_policies(relation) || faults::on(Fault::UpdateCheckSkipped) {
+            return Ok(());
+        }
+        let checks = &mut out.update_checks;
+        self.checks(relation, PolicyCommand::Update, Side::Check, CheckKind::NewRow, role, update.range, checks)?;
+        if reads_for_policy {
+            self.checks(relation, PolicyCommand::Select, Side::Using, CheckKind::NewRow, role, update.range, checks)?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, delete: &mut Delete, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+        let relation = self.relation(delete.relation)?;
+        let read = self.uses.of(delete.range);
+        let reads = !read.is_empty();
+        self.written(relation, role, reads.then_some(read), None, None, true);
+        self.ctes(&mut delete.ctes, role)?;
+        let joined = self.joined(&mut delete.using, role)?;
+        let rest = delete.filter.iter_mut().chain(&mut delete.limit).chain(&mut delete.offset);
+        self.tail(&mut delete.order_by, rest, role)?;
+        self.targets(&mut delete.returning, role)?;
+        let reads_for_policy = reads && !faults::on(Fault::ReadingWriteNeedsNoSelect);
+        out.using = self.reachable(relation, PolicyCommand::Delete, reads_for_policy, role, delete.range)?;
+        if faults::on(Fault::DeleteUsingSkipped) {
+            out.using = None;
+        }
+        out.using = both(out.using.take(), joined);
+        Ok(())
+    }
+
+    /// Guards FROM of UPDATE or USING of DELETE.
+    fn joined(&mut self, items: &mut [From], role: &Rc<Rights>) -> Result<Option<Expr>, SqlError> {
+        let mut condition = None;
+        for item in items {
+            condition = both(condition, self.from(item, role, false)?);
+        }
+        Ok(condition)
+    }
+
+    /// Rows an UPDATE or DELETE may reach: its own USING, and SELECT's when the statement reads columns.
+    fn reachable(
+        &mut self,
+        relation: &Relation,
+        command: PolicyCommand,
+        reads: bool,
+        role: &Rc<Rights>,
+        range: RangeId,
+    ) -> Result<Option<Expr>, SqlError> {
+        let own = self.visible(relation, command, role, range)?;
+        let shown = if reads { self.visible(relation, PolicyCommand::Select, role, range)? } else { None };
+        Ok(both(own, shown))
+    }
+
+    fn written(
+        &mut self,
+        relation: &Relation,
+        role: &Rc<Rights>,
+        select: Option<Read>,
+        insert: Option<BTreeSet<i16>>,
+        update: Option<BTreeSet<i16>>,
+        delete: bool,
+    ) {
+        let oid = Oid(relation.oid);
+        self.touched.written.push(oid);
+        if select.is_some() || update.is_some() || delete {
+            self.touched.read.push(oid);
+        }
+        self.needs.push(Need {
+            depth: self.depth,
+            relation: oid,
+            role: role.clone(),
+            select,
+            insert,
+            update,
+            delete,
+            named: true,
+        });
+    }
+
+    /// Adds the checks that a command's policies make of a row: the permissive ones together, then each restrictive one by name.
+    #[allow(clippy::too_many_arguments)] // what PostgreSQL's add_with_check_options takes
+    fn checks(
+        &mut self,
+        relation: &Relation,
+        command: PolicyCommand,
+        side: Side,
+        kind: CheckKind,
+        role: &Rc<Rights>,
+        range: RangeId,
+        out: &mut Vec<RowCheck>,
+    ) -> Result<(), SqlError> {
+        let chosen = applicable(relation, command, role);
+        let mut permissive = Vec::new();
+        for policy in &chosen.permissive {
+            permissive.extend(self.condition(relation, policy, side, role, range)?);
+        }
+        let error = |policy: Option<&str>| {
+            let name = policy.map(|p| format!(" \"{p}\"")).unwrap_or_default();
+            let using = if kind == CheckKind::Existing { " (USING expression)" } else { "" };
+            let text = format!("new row violates row-level security policy{name}{using} for table \"{}\"", relation.name);
+            SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, text)
+        };
+        if permissive.is_empty() {
+            if !faults::on(Fault::NoPolicyMeansAll) {
+                out.push(RowCheck { condition: Expr::bool(false), error: error(None) });
+            }
+            return Ok(());
+        }
+        let allowed = if faults::on(Fault::PermissiveAnded) {
+            permissive.into_iter().fold(None, |sum, e| both(sum, Some(e)))
+        } else {
+            any_of(permissive)
+        };
+        out.extend(allowed.map(|condition| RowCheck { condition, error: error(None) }));
+        for policy in &chosen.restrictive {
+            let condition = self.condition(relation, policy, side, role, range)?;
+            let condition = condition.filter(|e| constant(e) != Some(true));
+            out.extend(condition.map(|condition| RowCheck { condition, error: error(Some(&policy.name)) }));
+        }
+        Ok(())
+    }
+}
