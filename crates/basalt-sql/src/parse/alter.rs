@@ -196,6 +196,7 @@ impl Parser<'_> {
     /// The words of an action that is not looked into, up to the next comma.
     fn rest(&mut self, from: usize) -> Parsed<String> {
         self.at = from;
+        self.passed = true;
         while !(self.at_end() || self.is_sym(",") || self.is_sym(";")) {
             if self.is_sym("(") {
                 self.skip_group()?;

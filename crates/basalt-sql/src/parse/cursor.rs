@@ -49,6 +49,8 @@ pub(crate) struct Parser<'a> {
     /// Offset of the text in the one positions count in.
     base: u32,
     depth: u32,
+    /// Some tokens were passed over without a look: the grammar must read the text as well.
+    pub(crate) passed: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -57,7 +59,7 @@ impl<'a> Parser<'a> {
         let shifted = |error: ParseError| error.shifted(base);
         let tokens = lexer::tokens(text).map_err(shifted)?;
         let closing = brackets(&tokens).map_err(shifted)?;
-        Ok(Self { text, tokens, closing, at: 0, base, depth: 0 })
+        Ok(Self { text, tokens, closing, at: 0, base, depth: 0, passed: false })
     }
 
     /// Makes of the text one statement: takes off semicolons at the end, refuses others.
@@ -119,6 +121,14 @@ impl<'a> Parser<'a> {
     pub(crate) fn advance(&mut self) {
         if self.at + 1 < self.tokens.len() {
             self.at += 1;
+        }
+    }
+
+    /// Passes over all that is left.
+    pub(crate) fn skip_rest(&mut self) {
+        self.passed = true;
+        while !self.at_end() {
+            self.advance();
         }
     }
 
@@ -269,6 +279,7 @@ impl<'a> Parser<'a> {
     /// Passes over a bracketed group and gives its text.
     pub(crate) fn skip_group(&mut self) -> Parsed<&'a str> {
         let from = self.at;
+        self.passed = true;
         match self.closing(self.at) {
             Some(closing) => {
                 self.at = closing;

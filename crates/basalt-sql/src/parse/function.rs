@@ -192,6 +192,7 @@ impl Parser<'_> {
     /// Passes over BEGIN ATOMIC … END.
     fn skip_atomic(&mut self) -> Parsed<()> {
         self.expect("begin atomic")?;
+        self.passed = true;
         let mut depth = 1;
         while depth > 0 {
             if self.at_end() {

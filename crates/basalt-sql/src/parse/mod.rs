@@ -1,8 +1,8 @@
 //! Text to [`tree`](crate::tree).
 //!
-//! Start at [`file`]. A statement passes two readers: ours, which takes every token into the tree or refuses it by name, so that no clause
-//! can get lost on the way; and the grammar of the parser crate, which knows the statements the tree only names. Bounds on length, nesting
-//! and chains are checked before anything recurses.
+//! Start at [`file`]. Our reader takes every token into the tree or refuses it by name, so that no clause can get lost on the way. What it
+//! passes over (statements and parts that the tree only names) is read by the grammar of the parser crate too, so that bad syntax is refused
+//! there as well. Bounds on length, nesting and chains are checked before anything recurses.
 //!
 //! To add a statement: its variant in the tree, its reader in the file of its kind, its line in `statement.rs`, its printing in
 //! [`print`](crate::print), a case in `tests/data`.
@@ -76,6 +76,7 @@ fn statement_at(text: &str, base: u32) -> Result<Statement, ParseError> {
     bounded(text).map_err(|e| e.shifted(base))?;
     let mut parser = Parser::new(text, base)?.single()?;
     let statement = match parser.statement() {
+        Ok(statement) if !parser.passed => return Ok(statement),
         Ok(statement) => statement,
         Err(Stop::Other(construct, _)) => Statement::Other { construct },
         Err(Stop::Error(error)) => return Err(error),
@@ -116,7 +117,9 @@ pub fn type_name(text: &str) -> Result<TypeName, ParseError> {
 /// Reads all of a text as one thing, and has the grammar read it as a statement behind `prefix`.
 fn whole<'a, T>(mut parser: Parser<'a>, prefix: &str, read: impl FnOnce(&mut Parser<'a>) -> Parsed<T>) -> Result<T, ParseError> {
     let value = read(&mut parser).and_then(|value| parser.expect_end().map(|()| value)).map_err(Stop::into_error)?;
-    grammar::check(&parser, prefix)?;
+    if parser.passed {
+        grammar::check(&parser, prefix)?;
+    }
     Ok(value)
 }
 

@@ -116,6 +116,7 @@ impl Parser<'_> {
         let rare = ["foreign data wrapper", "foreign server", "language", "large object", "tablespace", "parameter"];
         if rare.iter().any(|words| self.are(words)) {
             let from = self.at;
+            self.passed = true;
             while !(self.at_end() || self.is("to") || self.is("from")) {
                 self.advance();
             }

@@ -425,9 +425,7 @@ impl Parser<'_> {
         if elements && !self.is_any(&["create", "grant"]) {
             return self.unexpected();
         }
-        while !self.at_end() {
-            self.advance();
-        }
+        self.skip_rest();
         Ok(Statement::CreateSchema { name, if_not_exists, authorization, elements })
     }
 }

@@ -172,9 +172,7 @@ impl Parser<'_> {
             });
         }
         let options = self.at;
-        while !self.at_end() {
-            self.advance();
-        }
+        self.skip_rest();
         let verb = format!("{} {word}", if create { "create" } else { "alter" });
         Ok(Statement::Role { verb, name, options: self.written(options).to_owned() })
     }

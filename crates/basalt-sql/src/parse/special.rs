@@ -7,7 +7,7 @@ use super::types;
 use crate::tree::{Expr, ExprKind, Pos};
 
 /// Words that may begin a type of PostgreSQL's grammar in front of a constant.
-const TYPE_WORDS: [&str; 20] = [
+const TYPE_WORDS: [&str; 21] = [
     "bigint",
     "bit",
     "boolean",
@@ -20,6 +20,7 @@ const TYPE_WORDS: [&str; 20] = [
     "int",
     "integer",
     "interval",
+    "json",
     "national",
     "nchar",
     "numeric",

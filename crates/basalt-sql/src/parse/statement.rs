@@ -159,9 +159,7 @@ impl Parser<'_> {
         {
             construct.push(word.to_ascii_uppercase());
         }
-        while !self.at_end() {
-            self.advance();
-        }
+        self.skip_rest();
         Ok(Statement::Other { construct: construct.join(" ") })
     }
 

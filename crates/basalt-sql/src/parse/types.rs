@@ -73,6 +73,7 @@ impl Parser<'_> {
             "bigint" => ty.name = "int8".into(),
             "real" => ty.name = "float4".into(),
             "boolean" => ty.name = "bool".into(),
+            "json" => {}
             "float" => {
                 self.advance();
                 ty.name = match self.modifiers()?.as_slice() {

@@ -193,7 +193,9 @@ impl Out {
             (None, "serial4") => Some("serial"),
             (None, "serial8") => Some("bigserial"),
             (None, "serial2") => Some("smallserial"),
-            (None, name @ ("numeric" | "bit" | "interval" | "timetz" | "timestamptz" | "time" | "timestamp")) => Some(name),
+            (None, name @ ("numeric" | "json" | "bit" | "interval" | "timetz" | "timestamptz" | "time" | "timestamp")) => {
+                Some(name)
+            }
             _ => None,
         };
         match builtin {
