@@ -158,7 +158,7 @@ def operator_pairs():
 
 def compare(texts, label, show):
     """Compares statement by statement; texts are (name, text)."""
-    counts = dict(texts=0, read=0, statements=0, equal=0, differ=0, named=0, partly=0, refused=0, agreed=0, lenient=0, unstable=0)
+    counts = dict(texts=0, read=0, statements=0, equal=0, differ=0, named=0, partly=0, refused=0, agreed=0, lenient=0, unstable=0, bodies=0, bad_bodies=0)
     shown = 0
 
     def tell(*parts):
@@ -172,6 +172,12 @@ def compare(texts, label, show):
         raw = text.encode()
         good = True
         for kind, start, end, content in results:
+            if kind in ("body", "bad-body"):
+                counts["bodies"] += 1
+                if kind == "bad-body":
+                    counts["bad_bodies"] += 1
+                    tell(f"{label}: PL/pgSQL body: {name}", content, raw[start:end][:100].decode(errors="replace"))
+                continue
             counts["statements"] += 1
             if kind == "error":
                 good = False
@@ -235,7 +241,7 @@ def main():
     if args.pairs:
         texts = [(e, f"SELECT {e}") for e in dict.fromkeys(operator_pairs())]
         counts = compare(texts, "pairs", args.show)
-        bad += counts["differ"] + counts["refused"] + counts["lenient"] + counts["unstable"]
+        bad += counts["differ"] + counts["refused"] + counts["lenient"] + counts["unstable"] + counts["bad_bodies"]
     if args.record:
         record(args.record)
     files = []
@@ -250,7 +256,7 @@ def main():
             texts.append((path, handle.read().replace("\0", "")))
     if texts:
         counts = compare(texts, "files", args.show)
-        bad += counts["differ"] + counts["refused"] + counts["lenient"] + counts["unstable"]
+        bad += counts["differ"] + counts["refused"] + counts["lenient"] + counts["unstable"] + counts["bad_bodies"]
     sys.exit(1 if bad else 0)
 
 

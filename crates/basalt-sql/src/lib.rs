@@ -10,6 +10,7 @@
 
 pub mod analyze;
 pub mod parse;
+pub mod plpgsql;
 pub mod print;
 pub mod split;
 pub mod tree;

@@ -9,7 +9,7 @@
 
 mod alter;
 mod change;
-mod cursor;
+pub(crate) mod cursor;
 mod error;
 pub(crate) mod expr;
 mod from;
@@ -25,7 +25,7 @@ mod session;
 mod special;
 mod statement;
 mod table;
-mod types;
+pub(crate) mod types;
 
 #[cfg(test)]
 mod tests;
@@ -72,7 +72,7 @@ pub fn statement(text: &str) -> Result<Statement, ParseError> {
 }
 
 /// A statement that stands `base` bytes behind where positions count from.
-fn statement_at(text: &str, base: u32) -> Result<Statement, ParseError> {
+pub(crate) fn statement_at(text: &str, base: u32) -> Result<Statement, ParseError> {
     bounded(text).map_err(|e| e.shifted(base))?;
     let mut parser = Parser::new(text, base)?.single()?;
     let statement = match parser.statement() {
@@ -123,7 +123,7 @@ fn whole<'a, T>(mut parser: Parser<'a>, prefix: &str, read: impl FnOnce(&mut Par
     Ok(value)
 }
 
-fn bounded(text: &str) -> Result<(), ParseError> {
+pub(crate) fn bounded(text: &str) -> Result<(), ParseError> {
     if text.len() > MAX_STATEMENT_BYTES {
         return Err(ParseError::too_long("statement", MAX_STATEMENT_BYTES, Pos(0)));
     }

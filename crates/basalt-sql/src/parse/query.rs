@@ -5,7 +5,7 @@ use super::lexer::Kind;
 use super::{ParseError, expr::level};
 use crate::print;
 use crate::tree::{
-    Cte, CteBody, Expr, ExprKind, FromItem, Locking, OrderItem, Query, Select, SelectItem, SetExpr, SetOp, Window, With,
+    Cte, CteBody, Expr, ExprKind, FromItem, Locking, OrderItem, Pos, Query, Select, SelectItem, SetExpr, SetOp, Window, With,
 };
 
 /// Reserved words that may follow an empty select list.
@@ -42,6 +42,19 @@ impl Parser<'_> {
     pub(crate) fn query_after_with(&mut self, with: Option<With>) -> Parsed<Query> {
         let pos = self.pos();
         let body = self.set_expr(0)?;
+        self.query_tail(with, body, pos)
+    }
+
+    /// A query without its SELECT, as PL/pgSQL has it behind PERFORM and in expressions.
+    pub(crate) fn headless_query(&mut self) -> Parsed<Query> {
+        let pos = self.pos();
+        let mut select = empty_select(pos);
+        self.select(&mut select)?;
+        let body = self.set_operations(SetExpr::Select(Box::new(select)), 0)?;
+        self.query_tail(None, body, pos)
+    }
+
+    fn query_tail(&mut self, with: Option<With>, body: SetExpr, pos: Pos) -> Parsed<Query> {
         let mut query =
             Query { with, body, order_by: Vec::new(), limit: None, with_ties: false, offset: None, locking: Vec::new(), pos };
         let tail = self.at;
@@ -184,7 +197,11 @@ impl Parser<'_> {
 
     /// Queries joined by UNION, EXCEPT (0) and INTERSECT (1).
     fn set_expr(&mut self, min: u8) -> Parsed<SetExpr> {
-        let mut left = self.set_operand()?;
+        let left = self.set_operand()?;
+        self.set_operations(left, min)
+    }
+
+    fn set_operations(&mut self, mut left: SetExpr, min: u8) -> Parsed<SetExpr> {
         let mut links = 0;
         loop {
             let (op, level) = match self.peek() {
@@ -215,17 +232,7 @@ impl Parser<'_> {
         if self.eat("values") {
             return Ok(SetExpr::Values(self.list(|p| p.parens(Self::expr))?));
         }
-        let mut select = Select {
-            distinct: None,
-            items: Vec::new(),
-            from: Vec::new(),
-            filter: None,
-            group_by: Vec::new(),
-            grouping_sets: false,
-            having: None,
-            windows: Vec::new(),
-            pos,
-        };
+        let mut select = empty_select(pos);
         if self.eat("table") {
             let only = self.eat("only");
             let name = self.name()?;
@@ -394,6 +401,20 @@ impl Parser<'_> {
             Some(side) => Ok(format!("{amount} {}", side.to_ascii_uppercase())),
             None => self.unexpected(),
         }
+    }
+}
+
+fn empty_select(pos: Pos) -> Select {
+    Select {
+        distinct: None,
+        items: Vec::new(),
+        from: Vec::new(),
+        filter: None,
+        group_by: Vec::new(),
+        grouping_sets: false,
+        having: None,
+        windows: Vec::new(),
+        pos,
     }
 }
 
