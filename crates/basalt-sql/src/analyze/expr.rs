@@ -43,95 +43,96 @@ impl Analyzer<'_> {
     fn expr_kind(&mut self, e: &tree::Expr) -> Result<Expr> {
         use tree::ExprKind as T;
         match &e.kind {
-            T::Null => Ok(Expr::null(TypeRef::of(oid::UNKNOWN))),
-            T::Bool(value) => Ok(Expr::bool(*value)),
-            T::Number(text) => number(text),
-            T::String(text) => Ok(Expr::new(ExprKind::Const(Value::Text(text.clone())), TypeRef::of(oid::UNKNOWN))),
-            T::BitString(..) => Err(unsupported("a bit string constant")),
+            T::Null | T::Bool(_) | T::Number(_) | T::String(_) => constant(&e.kind),
             T::Param(n) => self.param(*n),
             T::Column(parts) => self.column(parts),
-            T::Star(_) => Err(error(SqlState::SYNTAX_ERROR, "row expansion via \"*\" is not supported here")),
             T::Cast(inner, ty) => self.cast_expr(inner, ty),
             T::Field(inner, field) => self.field(inner, field),
             T::Subscript(array, index) => self.subscript(array, index),
             T::Slice(array, low, high) => self.slice(array, low.as_deref(), high.as_deref()),
             T::Unary(op, operand) => self.unary(op, operand),
             T::Binary(op, left, right) => self.binary(op, left, right),
-            T::And(parts) => Ok(Expr::new(ExprKind::And(self.conditions(parts, "AND")?), BOOL)),
-            T::Or(parts) => Ok(Expr::new(ExprKind::Or(self.conditions(parts, "OR")?), BOOL)),
-            T::Not(inner) => {
-                let inner = self.condition(inner, "NOT")?;
-                Ok(not(inner))
-            }
+            T::And(parts) => self.conditions(parts, "AND", ExprKind::And),
+            T::Or(parts) => self.conditions(parts, "OR", ExprKind::Or),
+            T::Not(inner) => self.condition(inner, "NOT").map(not),
             T::Is { expr, test, negated } => self.is(expr, *test, *negated),
             T::Distinct { left, right, negated } => self.distinct(left, right, *negated),
             T::Like { kind, expr, pattern, escape, negated } => self.like(*kind, expr, pattern, escape.as_deref(), *negated),
             T::Between { expr, low, high, symmetric, negated } => self.between(expr, low, high, *symmetric, *negated),
             T::InList { expr, list, negated } => self.in_list(expr, list, *negated),
-            T::InQuery { expr, query, negated } => {
-                let symbol = if *negated { "<>" } else { "=" };
-                self.quantified_query(symbol, *negated, expr, query)
-            }
-            T::Quantified { op, all, expr, right } => {
-                check_schema(op)?;
-                match right {
-                    tree::Quantified::Array(array) => self.quantified_array(&op.symbol, *all, expr, array),
-                    tree::Quantified::Query(query) => self.quantified_query(&op.symbol, *all, expr, query),
-                }
-            }
-            T::Exists(query) => {
-                self.clause.check_subquery()?;
-                Ok(Expr::new(ExprKind::Exists(Box::new(self.subquery(query)?)), BOOL))
-            }
+            T::InQuery { expr, query, negated: false } => self.quantified_query("=", false, expr, query),
+            T::InQuery { expr, query, negated: true } => self.quantified_query("<>", true, expr, query),
+            T::Quantified { op, all, expr, right } => self.quantified(op, *all, expr, right),
+            T::Exists(query) => self.exists(query),
             T::Scalar(query) => self.scalar(query),
-            T::ArrayQuery(query) => {
-                self.clause.check_subquery()?;
-                let query = self.subquery(query)?;
-                let ty = only_column(&query)?;
-                let array = types::array_of(self.catalog, ty.oid).or_else(|| types::element(self.catalog, ty.oid).map(|_| ty.oid));
-                let array = array.ok_or_else(|| self.no_array(ty.oid))?;
-                Ok(Expr::new(ExprKind::ArrayQuery(Box::new(query)), TypeRef::of(array)))
-            }
+            T::ArrayQuery(query) => self.array_query(query),
             T::Array(items) => self.array(items, None),
-            T::Row(items) => {
-                let items = items.iter().map(|item| self.settled(item)).collect::<Result<_>>()?;
-                Ok(Expr::new(ExprKind::Row(items), TypeRef::of(oid::RECORD)))
-            }
+            T::Row(items) => self.row(items),
             T::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
-            T::Coalesce(args) => {
-                let args = args.iter().map(|arg| self.expr(arg)).collect::<Result<_>>()?;
-                let (args, ty) = self.unify(args, "COALESCE")?;
-                Ok(Expr::new(ExprKind::Coalesce(args), ty))
-            }
-            T::Extreme { greatest, args } => {
-                let args = args.iter().map(|arg| self.expr(arg)).collect::<Result<_>>()?;
-                let (args, ty) = self.unify(args, if *greatest { "GREATEST" } else { "LEAST" })?;
-                Ok(Expr::new(ExprKind::Extreme { greatest: *greatest, args }, ty))
-            }
-            T::NullIf(left, right) => {
-                let (left, right) = (self.expr(left)?, self.expr(right)?);
-                let (left, right, eq) = self.operands("=", left, right)?;
-                let ty = left.ty;
-                Ok(Expr::new(ExprKind::NullIf { left: Box::new(left), right: Box::new(right), eq: eq.imp }, ty))
-            }
+            T::Coalesce(args) => self.alike(args, "COALESCE", ExprKind::Coalesce),
+            T::Extreme { greatest: true, args } => self.alike(args, "GREATEST", |args| ExprKind::Extreme { greatest: true, args }),
+            T::Extreme { greatest: false, args } => self.alike(args, "LEAST", |args| ExprKind::Extreme { greatest: false, args }),
+            T::NullIf(left, right) => self.null_if(left, right),
             T::Call(call) => self.call(call),
             T::Keyword(word, precision) => self.keyword(word, *precision),
-            T::Collate(inner, name) => {
-                let inner = self.settled(inner)?;
-                if types::category(self.catalog, inner.ty.oid) != 'S' {
-                    let message = format!("collations are not supported by type {}", self.shown(inner.ty.oid));
-                    return Err(error(SqlState::DATATYPE_MISMATCH, message));
-                }
-                let ty = inner.ty;
-                Ok(Expr::new(ExprKind::Collate { expr: Box::new(inner), collation: name.name.clone() }, ty))
-            }
-            T::Special(word) if word == "default" => Err(error(SqlState::SYNTAX_ERROR, "DEFAULT is not allowed in this context")),
-            T::Special(text) => Err(unsupported(text.split('(').next().unwrap_or("this expression").trim())),
+            T::Collate(inner, name) => self.collate(inner, name),
+            T::BitString(..) | T::Star(_) | T::Special(_) => Err(misplaced(&e.kind)),
         }
     }
 
-    fn conditions(&mut self, parts: &[tree::Expr], what: &str) -> Result<Vec<Expr>> {
-        parts.iter().map(|part| self.condition(part, what)).collect()
+    fn conditions(&mut self, parts: &[tree::Expr], what: &str, make: fn(Vec<Expr>) -> ExprKind) -> Result<Expr> {
+        let parts = parts.iter().map(|part| self.condition(part, what)).collect::<Result<_>>()?;
+        Ok(Expr::new(make(parts), BOOL))
+    }
+
+    fn alike(&mut self, args: &[tree::Expr], what: &str, make: fn(Vec<Expr>) -> ExprKind) -> Result<Expr> {
+        let args = args.iter().map(|arg| self.expr(arg)).collect::<Result<_>>()?;
+        let (args, ty) = self.unify(args, what)?;
+        Ok(Expr::new(make(args), ty))
+    }
+
+    fn quantified(&mut self, op: &tree::Operator, all: bool, left: &tree::Expr, right: &tree::Quantified) -> Result<Expr> {
+        check_schema(op)?;
+        match right {
+            tree::Quantified::Array(array) => self.quantified_array(&op.symbol, all, left, array),
+            tree::Quantified::Query(query) => self.quantified_query(&op.symbol, all, left, query),
+        }
+    }
+
+    fn exists(&mut self, query: &tree::Query) -> Result<Expr> {
+        self.clause.check_subquery()?;
+        Ok(Expr::new(ExprKind::Exists(Box::new(self.subquery(query)?)), BOOL))
+    }
+
+    fn array_query(&mut self, query: &tree::Query) -> Result<Expr> {
+        self.clause.check_subquery()?;
+        let query = self.subquery(query)?;
+        let ty = only_column(&query)?;
+        let array = types::array_of(self.catalog, ty.oid).or_else(|| types::element(self.catalog, ty.oid).map(|_| ty.oid));
+        let array = array.ok_or_else(|| self.no_array(ty.oid))?;
+        Ok(Expr::new(ExprKind::ArrayQuery(Box::new(query)), TypeRef::of(array)))
+    }
+
+    fn row(&mut self, items: &[tree::Expr]) -> Result<Expr> {
+        let items = items.iter().map(|item| self.settled(item)).collect::<Result<_>>()?;
+        Ok(Expr::new(ExprKind::Row(items), TypeRef::of(oid::RECORD)))
+    }
+
+    fn null_if(&mut self, left: &tree::Expr, right: &tree::Expr) -> Result<Expr> {
+        let (left, right) = (self.expr(left)?, self.expr(right)?);
+        let (left, right, eq) = self.operands("=", left, right)?;
+        let ty = left.ty;
+        Ok(Expr::new(ExprKind::NullIf { left: Box::new(left), right: Box::new(right), eq: eq.imp }, ty))
+    }
+
+    fn collate(&mut self, inner: &tree::Expr, name: &tree::Name) -> Result<Expr> {
+        let inner = self.settled(inner)?;
+        if types::category(self.catalog, inner.ty.oid) != 'S' {
+            let message = format!("collations are not supported by type {}", self.shown(inner.ty.oid));
+            return Err(error(SqlState::DATATYPE_MISMATCH, message));
+        }
+        let ty = inner.ty;
+        Ok(Expr::new(ExprKind::Collate { expr: Box::new(inner), collation: name.name.clone() }, ty))
     }
 
     pub(super) fn no_array(&self, ty: Oid) -> super::AnalyzeError {
@@ -438,6 +439,26 @@ impl Analyzer<'_> {
         let otherwise = values.next().filter(|e| !matches!(e.kind, ExprKind::Const(Value::Null))).map(Box::new);
         let arms = tests.into_iter().zip(values).collect();
         Ok(Expr::new(ExprKind::Case { arms, otherwise }, ty))
+    }
+}
+
+fn constant(kind: &tree::ExprKind) -> Result<Expr> {
+    let unknown = TypeRef::of(oid::UNKNOWN);
+    match kind {
+        tree::ExprKind::Bool(value) => Ok(Expr::bool(*value)),
+        tree::ExprKind::Number(text) => number(text),
+        tree::ExprKind::String(text) => Ok(Expr::new(ExprKind::Const(Value::Text(text.clone())), unknown)),
+        _ => Ok(Expr::null(unknown)),
+    }
+}
+
+/// What may not stand where an expression does.
+fn misplaced(kind: &tree::ExprKind) -> super::AnalyzeError {
+    match kind {
+        tree::ExprKind::Star(_) => error(SqlState::SYNTAX_ERROR, "row expansion via \"*\" is not supported here"),
+        tree::ExprKind::Special(word) if word == "default" => error(SqlState::SYNTAX_ERROR, "DEFAULT is not allowed in this context"),
+        tree::ExprKind::Special(text) => unsupported(text.split('(').next().unwrap_or("this expression").trim()),
+        _ => unsupported("a bit string constant"),
     }
 }
 

@@ -340,3 +340,6 @@ pub fn function(name: &str, args: Vec<typed::Expr>, catalog: &Catalog) -> Result
 fn parse_error(e: ParseError) -> AnalyzeError {
     AnalyzeError::from(SqlError::new(e.code, e.message)).at(e.pos)
 }
+
+#[cfg(test)]
+mod tests;
