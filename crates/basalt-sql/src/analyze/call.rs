@@ -87,7 +87,7 @@ impl Analyzer<'_> {
             Candidate::Builtin(f) if f.kind == Kind::Aggregate => return self.aggregate(call, f, &chosen, args),
             Candidate::Builtin(f) if f.kind == Kind::Window => {
                 let Some(over) = &call.over else {
-                    return Err(error(SqlState::new(b"42P20"), format!("window function {name} requires an OVER clause")));
+                    return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("window function {name} requires an OVER clause")));
                 };
                 if call.filter.is_some() {
                     return Err(error(SqlState::FEATURE_NOT_SUPPORTED, "FILTER is not implemented for non-aggregate window functions"));

@@ -43,6 +43,17 @@ impl AnalyzeError {
     }
 }
 
+impl AnalyzeError {
+    /// Puts a column's name into "column is of type …", which analysis of a lone DEFAULT or GENERATED expression cannot know.
+    #[must_use]
+    pub fn for_column(mut self, name: &str) -> Self {
+        if let Some(rest) = self.error.message.strip_prefix("column is of type ") {
+            self.error.message = format!("column \"{name}\" is of type {rest}");
+        }
+        self
+    }
+}
+
 impl From<SqlError> for AnalyzeError {
     fn from(error: SqlError) -> Self {
         Self { error, pos: None }

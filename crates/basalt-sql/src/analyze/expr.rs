@@ -76,6 +76,7 @@ impl Analyzer<'_> {
             T::Call(call) => self.call(call),
             T::Keyword(word, precision) => self.keyword(word, *precision),
             T::Collate(inner, name) => self.collate(inner, name),
+            T::Star(parts) if !parts.is_empty() => self.row_of(parts),
             T::BitString(..) | T::Star(_) | T::Special(_) => Err(misplaced(&e.kind)),
         }
     }
@@ -114,8 +115,14 @@ impl Analyzer<'_> {
     }
 
     fn row(&mut self, items: &[tree::Expr]) -> Result<Expr> {
-        let items = items.iter().map(|item| self.settled(item)).collect::<Result<_>>()?;
-        Ok(Expr::new(ExprKind::Row(items), TypeRef::of(oid::RECORD)))
+        let mut parts = Vec::with_capacity(items.len());
+        for item in items {
+            match &item.kind {
+                tree::ExprKind::Star(table) => parts.extend(self.star(table)?.into_iter().map(|t| t.expr)),
+                _ => parts.push(self.settled(item)?),
+            }
+        }
+        Ok(Expr::new(ExprKind::Row(parts), TypeRef::of(oid::RECORD)))
     }
 
     fn null_if(&mut self, left: &tree::Expr, right: &tree::Expr) -> Result<Expr> {
@@ -250,7 +257,10 @@ impl Analyzer<'_> {
             let columns = columns.or_else(|| self.ctx.rows.iter().find(|r| r.range == range).map(|r| r.columns.clone()));
             let found = columns.iter().flatten().find(|(name, ..)| name == field);
             return found.map(|(_, number, ty)| Expr::column(range, *number, *ty)).ok_or_else(|| {
-                error(SqlState::UNDEFINED_COLUMN, format!("column \"{field}\" not found in data type record"))
+                match self.info.get(&range) {
+                    Some(info) => error(SqlState::UNDEFINED_COLUMN, format!("column {}.{field} does not exist", info.alias)),
+                    None => error(SqlState::UNDEFINED_COLUMN, format!("column \"{field}\" not found in data type record")),
+                }
             });
         }
         let def = self.catalog.type_by_oid(types::base_type(self.catalog, inner.ty).oid);
@@ -358,8 +368,10 @@ impl Analyzer<'_> {
         if (unknown_symbol && builtins::is_known_elsewhere(symbol)) || only_postgres(right) || left.is_some_and(only_postgres) {
             return super::error::unsupported(format_args!("operator {shown}"));
         }
-        error(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {shown}"))
-            .hint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+        error(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {shown}")).hint(match left {
+            Some(_) => "No operator matches the given name and argument types. You might need to add explicit type casts.",
+            None => "No operator matches the given name and argument type. You might need to add an explicit type cast.",
+        })
     }
 
     fn is(&mut self, expr: &tree::Expr, test: IsTest, negated: bool) -> Result<Expr> {

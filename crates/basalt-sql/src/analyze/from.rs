@@ -131,6 +131,9 @@ impl Analyzer<'_> {
 
     fn from_query(&mut self, query: &tree::Query, lateral: bool, alias: Option<&tree::Alias>) -> Result<(From, Scope)> {
         let siblings = if lateral { None } else { self.scopes.last_mut().map(std::mem::take) };
+        if let (Some(siblings), Some(current)) = (&siblings, self.scopes.last_mut()) {
+            current.hidden = siblings.tables.iter().map(|t| t.alias.clone()).collect();
+        }
         let typed = self.subquery(query);
         if let (Some(siblings), Some(current)) = (siblings, self.scopes.last_mut()) {
             *current = siblings;

@@ -36,6 +36,7 @@ use basalt_types::{Oid, SqlError, SqlState, TypeRef};
 
 pub use casts::CastContext;
 pub use error::{AnalyzeError, Result};
+pub use names::similar_columns;
 
 use crate::parse::ParseError;
 use crate::tree;

@@ -1,4 +1,4 @@
-//! The names that output columns get when none is written.
+//! Names: of output columns when none is written, and of columns that were perhaps meant.
 
 use crate::tree::{Expr, ExprKind};
 
@@ -32,7 +32,6 @@ fn figure(expr: &Expr) -> (Option<String>, bool) {
         ExprKind::Extreme { greatest: false, .. } => strong("least"),
         ExprKind::Keyword(word, _) => strong(word),
         ExprKind::Exists(_) => strong("exists"),
-        ExprKind::Bool(_) => weak("bool"),
         ExprKind::Scalar(query) => match &query.body {
             crate::tree::SetExpr::Select(select) => match select.items.first() {
                 Some(item) => match &item.alias {
@@ -45,4 +44,69 @@ fn figure(expr: &Expr) -> (Option<String>, bool) {
         },
         _ => (None, false),
     }
+}
+
+/// PostgreSQL's HINT for a column that does not exist: the one or two columns whose names are nearest, when they are near enough.
+///
+/// `tables`: alias and column names of each row source in sight; `table`: the qualifier that was written.
+/// Source: the rules of PostgreSQL's `parse_relation.c` (at most three edits, at most half of the written name; none when three or
+/// more are equally near).
+pub fn similar_columns<'a, C: Iterator<Item = &'a str>>(
+    tables: impl Iterator<Item = (&'a str, C)>,
+    table: Option<&str>,
+    name: &str,
+) -> Option<String> {
+    let mut best = 4;
+    let mut first: Option<(&str, &str)> = None;
+    let mut second: Option<(&str, &str)> = None;
+    for (alias, columns) in tables {
+        let penalty = table.map_or(0, |table| edits(table, alias));
+        if penalty > best {
+            continue;
+        }
+        for column in columns {
+            let distance = edits(column, name);
+            if distance > name.len() / 2 {
+                continue;
+            }
+            let distance = distance + penalty;
+            if distance < best {
+                best = distance;
+                first = Some((alias, column));
+                second = None;
+            } else if distance == best {
+                match (first, second) {
+                    (Some(_), Some(_)) => (first, second) = (None, None),
+                    (Some(_), None) => second = Some((alias, column)),
+                    (None, _) => {}
+                }
+            }
+        }
+    }
+    let (table, column) = first?;
+    Some(match second {
+        None => format!("Perhaps you meant to reference the column \"{table}.{column}\"."),
+        Some((t, c)) => format!("Perhaps you meant to reference the column \"{table}.{column}\" or the column \"{t}.{c}\"."),
+    })
+}
+
+/// Levenshtein distance in characters.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
+            let above = *cell;
+            let here = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
+            diagonal = above;
+            left = here;
+            *cell = here;
+        }
+        if let Some(edge) = row.first_mut() {
+            *edge = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
 }

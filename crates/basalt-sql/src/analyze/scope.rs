@@ -35,6 +35,8 @@ pub(super) struct Scope {
     /// Set-returning functions of the select list, which become items of FROM. `None` where they are not allowed.
     pub expanded: Option<Vec<From>>,
     pub windows: Vec<(String, tree::Window)>,
+    /// Names of siblings in FROM that a subquery here could name if it were LATERAL.
+    pub hidden: Vec<String>,
 }
 
 impl Scope {
@@ -249,7 +251,19 @@ impl Analyzer<'_> {
         if is_system_column(name) && !self.scopes.is_empty() {
             return Err(unsupported(format_args!("system column {name}")));
         }
-        Err(error(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")))
+        Err(self.unknown_column(None, name))
+    }
+
+    /// `t.*` where a value is expected.
+    pub(super) fn row_of(&self, parts: &[String]) -> Result<Expr> {
+        let found = match parts {
+            [table] => self.whole_row(table),
+            [schema, table] => self.find_table(Some(schema), table)?.and_then(|t| t.range).map(|range| {
+                Expr::new(ExprKind::WholeRow { range }, TypeRef::of(basalt_types::pg::oid::RECORD))
+            }),
+            _ => None,
+        };
+        found.ok_or_else(|| self.missing_table(parts.last().map_or("", String::as_str), &parts.join(".")))
     }
 
     /// `t` where a value is expected: the row of a range.
@@ -284,7 +298,7 @@ impl Analyzer<'_> {
             if is_system_column(name) {
                 return Err(unsupported(format_args!("system column {name}")));
             }
-            return Err(error(SqlState::UNDEFINED_COLUMN, format!("column {table}.{name} does not exist")));
+            return Err(self.unknown_column(Some(table), name));
         }
         if schema.is_none() {
             if let Some(row) = self.ctx.rows.iter().rev().find(|r| r.name == table) {
@@ -300,20 +314,40 @@ impl Analyzer<'_> {
             // `column.field` of a composite column needs parentheses in PostgreSQL.
         }
         let shown = schema.map_or_else(|| table.to_owned(), |s| format!("{s}.{table}"));
-        let hidden = self.scopes.iter().rev().any(|scope| {
-            scope.tables.iter().any(|t| t.range.is_some_and(|r| self.info.get(&r).is_some_and(|i| self.is_relation_named(i, table))))
-        });
-        if hidden {
-            let alias = self.scopes.iter().rev().flat_map(|s| &s.tables).find(|t| {
-                t.range.is_some_and(|r| self.info.get(&r).is_some_and(|i| self.is_relation_named(i, table)))
-            });
-            let invalid = error(SqlState::UNDEFINED_TABLE, format!("invalid reference to FROM-clause entry for table \"{shown}\""));
-            return Err(match alias {
-                Some(t) => invalid.hint(format!("Perhaps you meant to reference the table alias \"{}\".", t.alias)),
-                None => invalid,
-            });
+        Err(self.missing_table(table, &shown))
+    }
+
+    /// The error for a table that FROM does not have, or has under another name or out of reach.
+    pub(super) fn missing_table(&self, table: &str, shown: &str) -> AnalyzeError {
+        let invalid = || error(SqlState::UNDEFINED_TABLE, format!("invalid reference to FROM-clause entry for table \"{shown}\""));
+        let named = |t: &&ScopeTable| t.range.and_then(|r| self.info.get(&r)).is_some_and(|i| self.is_relation_named(i, table));
+        if let Some(alias) = self.scopes.iter().rev().flat_map(|s| &s.tables).find(named) {
+            return invalid().hint(format!("Perhaps you meant to reference the table alias \"{}\".", alias.alias));
         }
-        Err(error(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{shown}\"")))
+        if self.scopes.iter().any(|s| s.hidden.iter().any(|name| name == table)) {
+            return invalid()
+                .detail(format!("There is an entry for table \"{table}\", but it cannot be referenced from this part of the query."))
+                .hint("To reference that table, you must mark this subquery with LATERAL.");
+        }
+        error(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{shown}\""))
+    }
+
+    /// PostgreSQL's HINT for an unknown column: one or two columns in sight with a name much like it.
+    fn similar_columns(&self, table: Option<&str>, name: &str) -> Option<String> {
+        let tables = self.scopes.iter().rev().flat_map(|s| &s.tables).filter(|t| t.range.is_some());
+        super::names::similar_columns(tables.map(|t| (t.alias.as_str(), t.columns.iter().map(|c| c.name.as_str()))), table, name)
+    }
+
+    fn unknown_column(&self, table: Option<&str>, name: &str) -> AnalyzeError {
+        let message = match table {
+            Some(table) => format!("column {table}.{name} does not exist"),
+            None => format!("column \"{name}\" does not exist"),
+        };
+        let unknown = error(SqlState::UNDEFINED_COLUMN, message);
+        match self.similar_columns(table, name) {
+            Some(hint) => unknown.hint(hint),
+            None => unknown,
+        }
     }
 
     fn is_relation_named(&self, info: &RangeInfo, name: &str) -> bool {

@@ -24,7 +24,7 @@ impl Analyzer<'_> {
     /// A SELECT with the ORDER BY that belongs to it.
     pub(super) fn select(&mut self, select: &tree::Select, order_by: &[tree::OrderItem], settle: bool) -> Result<(Select, Vec<Order>)> {
         if select.grouping_sets {
-            return Err(unsupported("GROUPING SETS, CUBE and ROLLUP").at(select.pos));
+            return Err(unsupported("grouping by GROUPING SETS, CUBE or ROLLUP").at(select.pos));
         }
         self.scopes.push(Scope { expanded: Some(Vec::new()), windows: select.windows.clone(), ..Scope::default() });
         let outer = std::mem::replace(&mut self.clause, Clause::Other);
@@ -109,7 +109,7 @@ impl Analyzer<'_> {
         Ok(targets)
     }
 
-    fn star(&self, parts: &[String]) -> Result<Vec<Target>> {
+    pub(super) fn star(&self, parts: &[String]) -> Result<Vec<Target>> {
         let columns = match parts {
             [] => {
                 let scope = self.scopes.last().filter(|s| !s.tables.is_empty());
@@ -120,22 +120,22 @@ impl Analyzer<'_> {
             }
             [table] => match self.find_table(None, table)? {
                 Some(found) => &found.columns,
-                None => return self.row_star(table),
+                None => return self.row_star(table).ok_or_else(|| self.missing_table(table, table)),
             },
             [schema, table] => match self.find_table(Some(schema), table)? {
                 Some(found) => &found.columns,
-                None => return Err(missing_table(&parts.join("."))),
+                None => return Err(self.missing_table(table, &parts.join("."))),
             },
-            _ => return Err(missing_table(&parts.join("."))),
+            _ => return Err(self.missing_table("", &parts.join("."))),
         };
         Ok(columns.iter().map(|c| Target { expr: c.expr.clone(), name: c.name.clone() }).collect())
     }
 
     /// `new.*`.
-    fn row_star(&self, name: &str) -> Result<Vec<Target>> {
-        let row = self.ctx.rows.iter().rev().find(|r| r.name == name).ok_or_else(|| missing_table(name))?;
+    fn row_star(&self, name: &str) -> Option<Vec<Target>> {
+        let row = self.ctx.rows.iter().rev().find(|r| r.name == name)?;
         let target = |(name, number, ty): &(String, i16, TypeRef)| Target { expr: Expr::column(row.range, *number, *ty), name: name.clone() };
-        Ok(row.columns.iter().map(target).collect())
+        Some(row.columns.iter().map(target).collect())
     }
 
     /// `(row).*`.
@@ -236,10 +236,6 @@ impl Analyzer<'_> {
         }
         Ok(list)
     }
-}
-
-fn missing_table(name: &str) -> super::AnalyzeError {
-    error(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{name}\""))
 }
 
 /// The output column of that name, when there is one.

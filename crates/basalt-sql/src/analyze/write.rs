@@ -397,7 +397,7 @@ impl Analyzer<'_> {
                     if let Some(range) = range {
                         let row = NamedRow::of_relation(name, range, relation);
                         let table = self.scope_table(row.name, None, range, row.columns, Some(Oid(relation.oid)));
-                        scope.tables.push(table);
+                        scope.add(Scope::of_table(table));
                     }
                 }
                 Some(scope)

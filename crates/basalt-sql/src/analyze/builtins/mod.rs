@@ -123,7 +123,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 });
 
 fn lines(rows: &'static str) -> impl Iterator<Item = &'static str> {
-    rows.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    rows.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("# "))
 }
 
 /// All functions of a name, in every schema.
