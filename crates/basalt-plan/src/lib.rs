@@ -8,8 +8,13 @@
 pub mod ask;
 pub mod dialect;
 pub mod expressions;
+#[cfg(test)]
+mod fixture;
 pub mod guard;
 pub mod plan;
 pub mod program;
 mod raising;
 mod write_program;
+
+#[cfg(test)]
+mod golden;

@@ -1,4 +1,5 @@
 //! Plans as SQL text, one module an engine. Text is made here and nowhere else; values are always parameters.
 
+pub mod postgres;
 pub mod sqlite;
 pub(crate) mod types;

@@ -198,7 +198,7 @@ impl Printer<'_> {
                 let lose = if all { "1" } else { "0" };
                 self.raw("(SELECT CASE WHEN ").raw(win).raw(" THEN ").raw(other);
                 self.raw(" WHEN count(t) = count(*) THEN ").raw(lose).raw(" END FROM (SELECT ").raw(&test).raw(" AS t FROM (");
-                self.query(query)?;
+                self.query_as(query)?;
                 self.raw(") AS ").alias(range).raw("))");
                 Ok(())
             }

@@ -13,6 +13,7 @@
 //! Semantics that would differ silently are handled here: integer division and overflow, NULL order, collations, jsonb equality,
 //! GREATEST, enum order, `->>`, boolean text, casts. What SQLite cannot do is 0A000 by name, never an approximation.
 
+mod bare;
 mod cast;
 mod compare;
 mod expr;
@@ -38,6 +39,7 @@ use crate::plan::{Action, Output, Plan};
 use crate::program::{Checks, Program, ReadProgram};
 use printer::{Printer, Source};
 
+pub use bare::{bare_expr, bare_text};
 pub use func::supported;
 pub use write::rowid_name;
 

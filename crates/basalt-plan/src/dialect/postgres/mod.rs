@@ -1,0 +1,117 @@
+//! The PostgreSQL dialect: plans as one statement each, unguarded, since PostgreSQL enforces grants and policies itself.
+//!
+//! The statement answers one row: `body` (text in the plan's output format), `rows` (rows in the body, or rows affected), `total`
+//! (bigint, NULL unless a count was asked). Run it in a transaction that has set role and claims. How many rows of an upsert were inserted
+//! is not told: looking at a row's system columns would take privileges that the request itself does not need.
+//!
+//! Files: `printer` (text, parameters, names), `expr`, `query`, `write`.
+
+mod expr;
+mod printer;
+mod query;
+mod write;
+
+use basalt_catalog::Catalog;
+use basalt_types::SqlError;
+
+use crate::plan::{Action, Output, Plan};
+use printer::Printer;
+
+/// A statement with what to bind: `$1` is `binds[0]`. All parameters are texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PgStatement {
+    /// The text.
+    pub sql: String,
+    /// The parameters.
+    pub binds: Vec<PgBind>,
+}
+
+/// A text parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PgBind {
+    /// The request's n-th literal as it is (0-based).
+    Literal(u32),
+    /// The request's n-th literal, a list, as [`array_literal`] writes it.
+    LiteralList(u32),
+    /// `$n` of a statement's own text (1-based), as text.
+    Numbered(u32),
+    /// The request's body: JSON.
+    Payload,
+}
+
+/// A list as PostgreSQL's array input reads it.
+pub fn array_literal(items: &[String]) -> String {
+    let quoted: Vec<String> = items.iter().map(|s| format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\""))).collect();
+    format!("{{{}}}", quoted.join(","))
+}
+
+/// Prints a plan.
+///
+/// # Errors
+/// A plan that refers to what the catalog does not have, or 0A000 for what this dialect cannot say.
+pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> {
+    let mut printer = Printer::new(catalog);
+    match &plan.action {
+        Action::Read { query, for_count } => {
+            printer.raw("SELECT ");
+            body(&mut printer, plan.output);
+            printer.raw(" AS body, count(*) AS rows, ");
+            match for_count {
+                Some(count) => {
+                    printer.raw("(");
+                    printer.query(count, printer::Names::Positions)?;
+                    printer.raw(")");
+                }
+                None => {
+                    printer.raw("NULL::bigint");
+                }
+            }
+            printer.raw(" AS total FROM (");
+            printer.query(query, printer::Names::Output)?;
+            printer.raw(") AS _t");
+        }
+        Action::Write { statement, representation, .. } => {
+            printer.write(statement)?;
+            printer.raw(" SELECT ");
+            match plan.output {
+                Output::None => {
+                    printer.raw("''::text AS body");
+                }
+                output => {
+                    body(&mut printer, output);
+                    printer.raw(" AS body");
+                }
+            }
+            printer.raw(", (SELECT count(*) FROM pgrst_source) AS rows, NULL::bigint AS total");
+            match (plan.output, representation) {
+                (Output::None, _) => {}
+                (_, Some(query)) => {
+                    printer.raw(" FROM (");
+                    printer.query(query, printer::Names::Output)?;
+                    printer.raw(") AS _t");
+                }
+                (_, None) => {
+                    printer.raw(" FROM (SELECT ");
+                    printer.returned_names(statement);
+                    printer.raw(" FROM pgrst_source) AS _t");
+                }
+            }
+        }
+    }
+    Ok(printer.finish())
+}
+
+/// The aggregate that makes the body of rows `_t`.
+fn body(printer: &mut Printer<'_>, output: Output) {
+    printer.raw(match output {
+        Output::None => "''::text",
+        Output::Array { strip_nulls: false } => "coalesce(json_agg(_t), '[]')::text",
+        Output::Array { strip_nulls: true } => "coalesce(json_strip_nulls(json_agg(_t)), '[]')::text",
+        Output::Object { strip_nulls: false } => "coalesce(json_agg(_t)->0, 'null')::text",
+        Output::Object { strip_nulls: true } => "coalesce(json_strip_nulls(json_agg(_t)->0), 'null')::text",
+        Output::Csv => {
+            "coalesce((SELECT string_agg(k, ',') FROM (SELECT json_object_keys((json_agg(_t)->0)) AS k) AS keys), '') || E'\\n' || \
+             coalesce(string_agg(substring(_t::text, 2, length(_t::text) - 2), E'\\n'), '')"
+        }
+    });
+}

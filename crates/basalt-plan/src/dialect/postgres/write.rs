@@ -1,0 +1,266 @@
+//! INSERT, UPDATE and DELETE as the CTE `pgrst_source`, whose columns are `c1`, `c2`, … in the order of RETURNING.
+
+use basalt_catalog::{IndexTerm, Relation};
+use basalt_sql::typed::{Expr, From, Insert, InsertSource, Order, RangeId, Statement, Target, UpdateSet};
+use basalt_types::{Oid, SqlError};
+
+use super::PgBind;
+use super::printer::{Names, Printer, Source};
+
+impl Printer<'_> {
+    /// Prints the CTE.
+    pub(super) fn write(&mut self, statement: &Statement) -> Result<(), SqlError> {
+        self.raw("WITH pgrst_source AS (");
+        match statement {
+            Statement::Query(_) => return Err(SqlError::internal("a query is no write")),
+            Statement::Insert(insert) => {
+                self.insert(insert)?;
+                self.returning(&insert.returning)?;
+            }
+            Statement::Update(update) => {
+                self.declare(update.range, Source::Table(update.relation));
+                self.declare_all(&update.from);
+                self.raw("UPDATE ").table(update.relation)?.raw(" AS ").alias(update.range).raw(" SET ");
+                let mut others = Vec::new();
+                match &update.set {
+                    UpdateSet::Exprs(set) => self.assignments(update.relation, set)?,
+                    UpdateSet::Payload(columns) => {
+                        let relation = self.relation(update.relation)?;
+                        for (i, attnum) in columns.iter().enumerate() {
+                            let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
+                            self.raw(if i == 0 { "" } else { ", " })
+                                .ident(&column.name)
+                                .raw(" = pgrst_body.")
+                                .ident(&column.name);
+                        }
+                        others.push(columns.as_slice());
+                    }
+                }
+                let mut word = " FROM ";
+                for columns in others {
+                    self.raw(word);
+                    word = ", ";
+                    self.payload(update.relation, columns, false, true)?;
+                }
+                for item in &update.from {
+                    self.raw(word);
+                    word = ", ";
+                    self.from(item)?;
+                }
+                let tail = (update.order_by.as_slice(), update.limit.as_ref(), update.offset.as_ref());
+                self.target_filter(update.relation, update.range, update.filter.as_ref(), tail)?;
+                self.returning(&update.returning)?;
+            }
+            Statement::Delete(delete) => {
+                self.declare(delete.range, Source::Table(delete.relation));
+                self.declare_all(&delete.using);
+                self.raw("DELETE FROM ").table(delete.relation)?.raw(" AS ").alias(delete.range);
+                self.using(&delete.using)?;
+                let tail = (delete.order_by.as_slice(), delete.limit.as_ref(), delete.offset.as_ref());
+                self.target_filter(delete.relation, delete.range, delete.filter.as_ref(), tail)?;
+                self.returning(&delete.returning)?;
+            }
+        }
+        self.raw(")");
+        Ok(())
+    }
+
+    /// The returned columns under their output names.
+    pub(super) fn returned_names(&mut self, statement: &Statement) {
+        let targets = match statement {
+            Statement::Insert(i) => i.returning.as_slice(),
+            Statement::Update(u) => u.returning.as_slice(),
+            Statement::Delete(d) => d.returning.as_slice(),
+            Statement::Query(_) => &[],
+        };
+        for (i, target) in targets.iter().enumerate() {
+            self.raw(if i == 0 { "" } else { ", " }).raw(&format!("c{} AS ", i + 1)).ident(&target.name);
+        }
+    }
+
+    fn using(&mut self, items: &[From]) -> Result<(), SqlError> {
+        for (i, item) in items.iter().enumerate() {
+            self.raw(if i == 0 { " USING " } else { ", " });
+            self.from(item)?;
+        }
+        Ok(())
+    }
+
+    /// WHERE; a limit is put on the target's row addresses.
+    fn target_filter(
+        &mut self,
+        relation: Oid,
+        range: RangeId,
+        filter: Option<&Expr>,
+        (order_by, limit, offset): (&[Order], Option<&Expr>, Option<&Expr>),
+    ) -> Result<(), SqlError> {
+        if limit.is_none() && offset.is_none() {
+            if let Some(filter) = filter {
+                self.raw(" WHERE ");
+                self.expr(filter)?;
+            }
+            return Ok(());
+        }
+        self.raw(" WHERE ").alias(range).raw(".ctid = ANY (ARRAY(SELECT ").alias(range).raw(".ctid FROM ");
+        self.table(relation)?.raw(" AS ").alias(range);
+        if let Some(filter) = filter {
+            self.raw(" WHERE ");
+            self.expr(filter)?;
+        }
+        self.order_by(order_by)?;
+        if let Some(limit) = limit {
+            self.raw(" LIMIT ");
+            self.expr(limit)?;
+        }
+        if let Some(offset) = offset {
+            self.raw(" OFFSET ");
+            self.expr(offset)?;
+        }
+        self.raw("))");
+        Ok(())
+    }
+
+    fn returning(&mut self, targets: &[Target]) -> Result<(), SqlError> {
+        self.raw(" RETURNING ");
+        if targets.is_empty() {
+            self.raw("1 AS c1");
+        }
+        for (i, target) in targets.iter().enumerate() {
+            self.raw(if i == 0 { "" } else { ", " });
+            self.expr(&target.expr)?;
+            self.raw(&format!(" AS c{}", i + 1));
+        }
+        Ok(())
+    }
+
+    fn assignments(&mut self, relation: Oid, set: &[(i16, Option<Expr>)]) -> Result<(), SqlError> {
+        let relation = self.relation(relation)?;
+        for (i, (attnum, value)) in set.iter().enumerate() {
+            let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
+            self.raw(if i == 0 { "" } else { ", " }).ident(&column.name).raw(" = ");
+            match value {
+                None => {
+                    self.raw("DEFAULT");
+                }
+                Some(value) => self.expr(value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, insert: &Insert) -> Result<(), SqlError> {
+        let relation = self.relation(insert.relation)?;
+        self.declare(insert.range, Source::Table(insert.relation));
+        self.raw("INSERT INTO ").table(insert.relation)?.raw(" AS ").alias(insert.range);
+        let is_empty = insert.columns.is_empty();
+        if !is_empty {
+            self.raw(" (");
+            self.column_names(relation, &insert.columns, "")?;
+            self.raw(")");
+        }
+        match insert.overriding_system {
+            Some(true) => self.raw(" OVERRIDING SYSTEM VALUE"),
+            Some(false) => self.raw(" OVERRIDING USER VALUE"),
+            None => self,
+        };
+        match &insert.source {
+            _ if is_empty => {
+                self.raw(" DEFAULT VALUES");
+            }
+            InsertSource::Values(rows) => {
+                for (i, row) in rows.iter().enumerate() {
+                    self.raw(if i == 0 { " VALUES (" } else { ", (" });
+                    for (j, value) in row.iter().enumerate() {
+                        self.raw(if j == 0 { "" } else { ", " });
+                        match value {
+                            None => {
+                                self.raw("DEFAULT");
+                            }
+                            Some(value) => self.expr(value)?,
+                        }
+                    }
+                    self.raw(")");
+                }
+            }
+            InsertSource::Query(query) => {
+                self.raw(" ");
+                self.query(query, Names::Positions)?;
+            }
+            InsertSource::Payload { missing_default } => {
+                self.raw(" SELECT ");
+                self.column_names(relation, &insert.columns, "pgrst_body.")?;
+                self.raw(" FROM ");
+                self.payload(insert.relation, &insert.columns, *missing_default, false)?;
+            }
+        }
+        let Some(conflict) = &insert.on_conflict else { return Ok(()) };
+        self.raw(" ON CONFLICT");
+        if let Some(index) = conflict.arbiters.first().and_then(|a| relation.indexes.iter().find(|i| Oid(i.oid) == *a)) {
+            self.raw(" (");
+            for (i, key) in index.keys.iter().enumerate() {
+                self.raw(if i == 0 { "" } else { ", " });
+                match &key.term {
+                    IndexTerm::Column(attnum) => self.column_names(relation, &[*attnum], "")?,
+                    IndexTerm::Expr(text) => {
+                        self.raw("(").raw(text).raw(")");
+                    }
+                }
+            }
+            self.raw(")");
+            if let Some(filter) = &index.filter {
+                self.raw(" WHERE ").raw(filter);
+            }
+        }
+        match &conflict.update {
+            None => {
+                self.raw(" DO NOTHING");
+            }
+            Some(update) => {
+                self.declare(update.excluded, Source::Excluded(insert.relation));
+                self.raw(" DO UPDATE SET ");
+                self.assignments(insert.relation, &update.set)?;
+                if let Some(filter) = &update.filter {
+                    self.raw(" WHERE ");
+                    self.expr(filter)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn column_names(&mut self, relation: &Relation, columns: &[i16], prefix: &str) -> Result<(), SqlError> {
+        for (i, attnum) in columns.iter().enumerate() {
+            let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
+            self.raw(if i == 0 { "" } else { ", " }).raw(prefix).ident(&column.name);
+        }
+        Ok(())
+    }
+
+    /// The request's objects as rows `pgrst_body`.
+    fn payload(&mut self, relation: Oid, columns: &[i16], missing_default: bool, only_first: bool) -> Result<(), SqlError> {
+        let relation = self.relation(relation)?;
+        let defaults: Vec<(&str, &str)> = columns
+            .iter()
+            .filter_map(|a| relation.column_at(*a))
+            .filter_map(|c| c.default.as_deref().map(|d| (c.name.as_str(), d)))
+            .collect();
+        self.raw("(SELECT _.* FROM (SELECT ").bind(PgBind::Payload).raw("::json AS data) AS pgrst_payload, ");
+        self.raw("LATERAL (SELECT CASE WHEN json_typeof(data) = 'array' THEN data ELSE json_build_array(data) END AS val) AS pgrst_uniform, ");
+        if missing_default && !defaults.is_empty() {
+            self.raw("LATERAL (SELECT jsonb_agg(jsonb_build_object(");
+            for (i, (name, default)) in defaults.iter().enumerate() {
+                self.raw(if i == 0 { "" } else { ", " }).text(name).raw(", ").raw(default);
+            }
+            self.raw(") || elem) AS val FROM jsonb_array_elements(pgrst_uniform.val::jsonb) AS elem) AS pgrst_full, ");
+            self.raw("LATERAL jsonb_to_recordset(pgrst_full.val) AS _(");
+        } else {
+            self.raw("LATERAL json_to_recordset(pgrst_uniform.val) AS _(");
+        }
+        for (i, attnum) in columns.iter().enumerate() {
+            let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
+            self.raw(if i == 0 { "" } else { ", " }).ident(&column.name).raw(" ").type_name(column.type_ref());
+        }
+        self.raw(")").raw(if only_first { " LIMIT 1" } else { "" }).raw(") AS pgrst_body");
+        Ok(())
+    }
+}

@@ -1,0 +1,271 @@
+//! Golden tables: schema lines, then statements with the role that runs them, then the SQL or the error.
+//!
+//! Blocks in `golden/*.txt` are separated by a line `====`. Within a block: schema lines (see [`crate::fixture`]), then cases, each
+//! `ROLE> statement` followed by the expected lines, indented by two spaces. `UPDATE_GOLDEN=1` rewrites them; read the difference.
+
+use std::fmt::Write as _;
+
+use basalt_sql::analyze;
+
+use crate::dialect::sqlite::{self, Context};
+use crate::expressions::ExprCache;
+use crate::fixture;
+use crate::guard::Caller;
+use crate::program::{Bind, Checks, Command, Compiled, Program, Returned, Source};
+
+fn run(name: &str, answer: fn(&basalt_catalog::Catalog, &str, &str) -> String) {
+    let path = format!("{}/src/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the golden file");
+    let mut out = String::new();
+    let mut cases = 0;
+    for (i, block) in text.split("\n====\n").enumerate() {
+        if i > 0 {
+            out.push_str("\n====\n");
+        }
+        let is_case = |line: &str| line.split_once("> ").is_some_and(|(role, _)| !role.contains(' ') && !role.is_empty());
+        let schema: Vec<&str> = block.lines().take_while(|l| !is_case(l)).collect();
+        let catalog = fixture::catalog(&schema.join("\n"));
+        out.push_str(&schema.join("\n"));
+        for line in block.lines().filter(|l| is_case(l)) {
+            let (role, statement) = line.split_once("> ").expect("a case");
+            cases += 1;
+            let _ = write!(out, "\n{line}");
+            for shown in answer(&catalog, role, statement).lines() {
+                let _ = write!(out, "\n  {shown}");
+            }
+        }
+    }
+    out.push('\n');
+    assert!(cases > 0, "no cases in {path}");
+    let (expected, found) = (text.trim_end(), out.trim_end());
+    if expected != found {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            assert!(std::env::var_os("CI").is_none(), "golden files are not rewritten in CI");
+            std::fs::write(&path, format!("{found}\n")).expect("the golden file is writable");
+            return;
+        }
+        for (old, new) in expected.lines().zip(found.lines()) {
+            assert_eq!(old, new, "in {path}");
+        }
+        panic!("{path} differs in length");
+    }
+}
+
+fn shown_bind(bind: &Bind) -> String {
+    match bind {
+        Bind::Const(value) => format!("{value:?}"),
+        Bind::Literal { index, ty } => format!("literal {index} as {}", ty.base.oid.0),
+        Bind::LiteralList { index, element } => format!("list {index} of {}", element.base.oid.0),
+        Bind::Numbered { number, .. } => format!("${number}"),
+        Bind::Session(fact) => format!("{fact:?}"),
+        Bind::New(a) => format!("new.{a}"),
+        Bind::Old(a) => format!("old.{a}"),
+        Bind::Excluded(a) => format!("excluded.{a}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn shown(label: &str, compiled: &Compiled, out: &mut String) {
+    let binds: Vec<String> = compiled.binds.iter().enumerate().map(|(i, b)| format!("?{} {}", i + 1, shown_bind(b))).collect();
+    let _ = writeln!(
+        out,
+        "{label}{}{}",
+        compiled.sql,
+        if binds.is_empty() { String::new() } else { format!("  [{}]", binds.join(", ")) }
+    );
+}
+
+fn shown_checks(label: &str, checks: Option<&Checks>, out: &mut String) {
+    if let Some(checks) = checks {
+        shown(label, &checks.test, out);
+        for error in checks.errors.iter() {
+            let _ = writeln!(out, "  {error}");
+        }
+    }
+}
+
+/// The whole program of a statement.
+fn program(catalog: &basalt_catalog::Catalog, role: &str, statement: &str) -> String {
+    let cache = ExprCache::default();
+    let typed = match analyze::statement_text(statement, catalog, &analyze::Context { infer_params: true, ..Default::default() })
+    {
+        Ok(typed) => typed,
+        Err(error) => return format!("analysis: {error}"),
+    };
+    let context = Context { catalog, caller: Caller { role }, cache: &cache };
+    let mut out = String::new();
+    match sqlite::compile_statement(&typed, &context) {
+        Err(error) => return error.to_string(),
+        Ok(Program::Read(read)) => shown("", &read.rows, &mut out),
+        Ok(Program::Write(write)) => {
+            if let Some(targets) = &write.targets {
+                shown("targets: ", targets, &mut out);
+            }
+            if let Command::Insert { source, on_conflict, .. } = &write.command {
+                match source {
+                    Source::Query { query, .. } => shown("source: ", query, &mut out),
+                    Source::Values(rows) => {
+                        for row in rows {
+                            let _ = writeln!(out, "values: {:?}", row.values);
+                            if let Some(compute) = &row.compute {
+                                shown("compute: ", compute, &mut out);
+                            }
+                        }
+                    }
+                    Source::Payload { .. } => {}
+                }
+                if let Some(update) = on_conflict.as_ref().and_then(|c| c.update.as_ref()) {
+                    shown("conflict: ", &update.compute, &mut out);
+                    shown_checks("conflict using: ", update.using.as_ref(), &mut out);
+                    shown_checks("conflict check: ", update.checks.as_ref(), &mut out);
+                    shown("conflict store: ", &update.store, &mut out);
+                }
+            }
+            shown_checks("policy: ", write.policy_checks.as_ref(), &mut out);
+            shown_checks("check: ", write.constraint_checks.as_ref(), &mut out);
+            shown("store: ", &write.store, &mut out);
+            for returned in &write.returning {
+                match returned {
+                    Returned::Column(attnum) => {
+                        let _ = writeln!(out, "returned: column {attnum}");
+                    }
+                    Returned::Expr(compiled) => shown("returned: ", compiled, &mut out),
+                }
+            }
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+/// The plan of a case as PostgreSQL's statement. `EMBED:` adds embeds to a query on posts, as REST makes them.
+fn postgres(catalog: &basalt_catalog::Catalog, _: &str, statement: &str) -> String {
+    match plan(catalog, statement) {
+        Err(error) => error,
+        Ok(plan) => match crate::dialect::postgres::compile(&plan, catalog) {
+            Err(error) => error.to_string(),
+            Ok(done) => format!("{}\n{:?}", done.sql, done.binds),
+        },
+    }
+}
+
+/// The plan of a case as SQLite's program with its shapes.
+fn rest(catalog: &basalt_catalog::Catalog, role: &str, statement: &str) -> String {
+    let cache = ExprCache::default();
+    let plan = match plan(catalog, statement) {
+        Err(error) => return error,
+        Ok(plan) => plan,
+    };
+    let context = Context { catalog, caller: Caller { role }, cache: &cache };
+    let mut out = String::new();
+    let mut read = |read: &crate::program::ReadProgram| {
+        shown("", &read.rows, &mut out);
+        for (i, shape) in read.shapes.iter().enumerate() {
+            let _ = writeln!(out, "shape {i}: {}", fields(&shape.fields));
+        }
+        if let Some(count) = &read.count {
+            shown("count: ", count, &mut out);
+        }
+        let _ = writeln!(out, "one {} short {} reads {}", read.at_most_one, read.short, read.touched.read.len());
+    };
+    match sqlite::compile(&plan, &context) {
+        Err(error) => return error.to_string(),
+        Ok(Program::Read(program)) => read(&program),
+        Ok(Program::Write(write)) => match &write.representation {
+            crate::program::Representation::Query(program) => read(program),
+            crate::program::Representation::Rows(shapes) => {
+                let all: Vec<String> = shapes.iter().map(|s| fields(&s.fields)).collect();
+                out.push_str(&all.join(" | "));
+            }
+            crate::program::Representation::None => out.push_str("no body"),
+        },
+    }
+    out.trim_end().to_owned()
+}
+
+fn fields(list: &[crate::program::Field]) -> String {
+    use crate::program::FieldValue;
+    let one = |f: &crate::program::Field| match &f.value {
+        FieldValue::Column { at, ty } => format!("{} {at}:{}", f.name, ty.oid.0),
+        FieldValue::Json { at } => format!("{} {at}:json", f.name),
+        FieldValue::Object { present, fields: inner } => format!("{} {present}?{{{}}}", f.name, fields(inner)),
+    };
+    list.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// A plan of a statement. `one:` and `many:` parts after `||` are embeds: `one: name = select …` adds an object, `many:` an array;
+/// in an embed's text, `outer.column` names the first table of the query around it.
+fn plan(catalog: &basalt_catalog::Catalog, text: &str) -> Result<crate::plan::Plan, String> {
+    use crate::plan::{Action, Count, Output, Plan};
+    use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, RangeId, Statement, Target};
+    let mut parts = text.split(" || ");
+    let first = parts.next().unwrap_or_default();
+    let context = analyze::Context { infer_params: true, ..Default::default() };
+    let mut statement = analyze::statement_text(first, catalog, &context).map_err(|e| e.to_string())?;
+    for (i, part) in parts.enumerate() {
+        let Statement::Query(query) = &mut statement else { return Err("embeds need a query".into()) };
+        let Body::Select(select) = &mut query.body else { return Err("embeds need a SELECT".into()) };
+        let Some(From::Table { range, relation, .. }) = select.from.first() else { return Err("embeds need a table".into()) };
+        let table = catalog.relation_by_oid(*relation).ok_or("a table")?;
+        let (kind, rest) = part.split_once(": ").ok_or("kind: name = query")?;
+        let (name, inner) = rest.split_once(" = ").ok_or("kind: name = query")?;
+        let context = analyze::Context {
+            first_range: 100 * (u32::try_from(i).map_err(|e| e.to_string())? + 1),
+            rows: vec![analyze::NamedRow::of_relation("outer_row", RangeId(range.0), table)],
+            ..Default::default()
+        };
+        let inner = analyze::query_text(&inner.replace("outer.", "outer_row."), catalog, &context).map_err(|e| e.to_string())?;
+        let (shape, ty) = (if kind == "one" { JsonShape::Object } else { JsonShape::Array }, basalt_types::pg::oid::JSON);
+        let kind = ExprKind::JsonRows { query: Box::new(inner), shape };
+        let expr = Expr::new(kind, basalt_types::TypeRef::of(ty));
+        select.targets.push(Target { expr, name: name.to_owned() });
+    }
+    let action = match statement {
+        Statement::Query(query) => Action::Read { query, for_count: None },
+        other => Action::Write { statement: Box::new(other), representation: None, location: Vec::new(), is_put: false },
+    };
+    let output = Output::Array { strip_nulls: false };
+    Ok(Plan {
+        id: 1,
+        catalog_version: catalog.version(),
+        action,
+        output,
+        names: Vec::new(),
+        count: Count::None,
+        max_affected: None,
+    })
+}
+
+#[test]
+fn postgres_statements() {
+    run("postgres", postgres);
+}
+
+#[test]
+fn rest_programs() {
+    run("rest", rest);
+}
+
+/// Every function the list promises is callable, and no implementation is both native and refused.
+#[test]
+fn hosted_functions_are_known_to_analysis() {
+    use basalt_sql::analyze::builtins;
+    let known = builtins::all();
+    for imp in sqlite::host::HOSTED {
+        assert!(known.iter().any(|k| k.0 == *imp), "{imp} is in the list but no function has it");
+    }
+    let names = sqlite::host::functions();
+    for imp in sqlite::host::HOSTED {
+        let is_aggregate = builtins::all_functions().iter().any(|f| f.imp.0 == *imp && f.kind == builtins::Kind::Aggregate);
+        assert!(is_aggregate || names.iter().any(|f| f.name == format!("pg_{imp}")), "pg_{imp} is not registered");
+    }
+}
+
+#[test]
+fn guard_rules() {
+    run("guard", program);
+}
+
+#[test]
+fn sqlite_expressions() {
+    run("sqlite", program);
+}
