@@ -9,6 +9,8 @@
 //! What it does not do: it knows no policy, no engine's dialect, no connection.
 
 pub mod analyze;
+pub mod bootstrap;
+pub mod ddl;
 pub mod parse;
 pub mod plpgsql;
 pub mod print;

@@ -1,0 +1,252 @@
+//! Functions.
+//!
+//! First tier: trigger functions in PL/pgSQL whose statements the write path runs. Everything else is refused by the name of what it
+//! uses, so that nothing is stored that would fail when called.
+
+use basalt_catalog::{Function, GrantKind, Volatility};
+use basalt_types::{Oid, SqlState, pg};
+
+use super::{Ddl, Refusal, Result};
+use crate::plpgsql::{Block, DeclarationKind, Level, Stmt, StmtKind, VariableType};
+use crate::tree::{CreateFunction, FunctionOption, Name, ObjectKind, Pos, Statement, TypeName};
+
+const ADVICE: &str = "only trigger functions of plain statements run on SQLite for now";
+
+/// What CREATE FUNCTION's options say.
+struct Said {
+    language: String,
+    body: Option<(String, Pos)>,
+    volatility: Volatility,
+    strict: bool,
+    security_definer: bool,
+    config: Vec<(String, Vec<String>)>,
+}
+
+impl Ddl {
+    pub(super) fn create_function(&mut self, create: &CreateFunction) -> Result {
+        let schema = self.creation_schema(&create.name)?;
+        let mut said = Said {
+            language: String::new(),
+            body: None,
+            volatility: Volatility::Volatile,
+            strict: false,
+            security_definer: false,
+            config: Vec::new(),
+        };
+        for option in &create.options {
+            self.function_option(&mut said, option)?;
+        }
+        let missing = |what: &str| Refusal::invalid(SqlState::new(b"42P13"), format!("no {what} specified"));
+        let (body, body_pos) = match said.body.take() {
+            Some(body) => body,
+            None => return Err(missing("function body")),
+        };
+        if said.language.is_empty() {
+            return Err(missing("language"));
+        }
+        let returns_trigger =
+            create.returns.as_ref().is_some_and(|t| t.name == "trigger" && t.schema.as_deref().is_none_or(|s| s == "pg_catalog"));
+        let construct = match said.language.as_str() {
+            "plpgsql" if returns_trigger => None,
+            "plpgsql" if create.procedure => Some("PL/pgSQL procedures".to_owned()),
+            "plpgsql" => Some("PL/pgSQL functions other than trigger functions".to_owned()),
+            "sql" => Some("SQL functions".to_owned()),
+            other => Some(format!("functions in language {other}")),
+        };
+        if let Some(construct) = construct {
+            return Err(Refusal::unsupported(construct, ADVICE).at(create.name.pos));
+        }
+        if !create.params.is_empty() {
+            return Err(Refusal::invalid(SqlState::new(b"42P13"), "trigger functions cannot have declared arguments")
+                .hint("The arguments of the trigger can be accessed through TG_NARGS and TG_ARGV instead."));
+        }
+        let within = |pos: Pos| if pos.0 == u32::MAX { body_pos } else { Pos(body_pos.0.saturating_add(pos.0)) };
+        let block = crate::plpgsql::parse(&body).map_err(|e| {
+            let pos = within(e.pos);
+            let refusal: Box<Refusal> = basalt_types::SqlError::new(e.code, e.message).into();
+            refusal.at(pos)
+        })?;
+        self.simple_block(&block).map_err(|mut e| {
+            e.pos = within(e.pos);
+            e
+        })?;
+
+        let old = self.catalog.functions_named(&schema.name, &create.name.name).into_iter().find(|f| f.args.is_empty()).cloned();
+        if let Some(old) = &old {
+            if !create.or_replace {
+                return Err(Refusal::invalid(
+                    SqlState::DUPLICATE_FUNCTION,
+                    format!("function \"{}\" already exists with same argument types", create.name.name),
+                ));
+            }
+            self.must_own("function", &old.name, &old.owner)?;
+            if old.returns != pg::oid::TRIGGER.0 {
+                return Err(Refusal::invalid(SqlState::new(b"42P13"), "cannot change return type of existing function")
+                    .hint(format!("Use DROP FUNCTION {}() first.", old.name)));
+            }
+        }
+        let oid = match &old {
+            Some(old) => old.oid,
+            None => self.catalog.allocate_oid().0,
+        };
+        let (owner, acl, comment) = match old {
+            Some(old) => (old.owner.clone(), old.acl.clone(), old.comment.clone()),
+            None => {
+                let acl = self.catalog.default_acl(&self.ctx.role, Some(Oid(schema.oid)), GrantKind::Function);
+                (self.ctx.role.clone(), acl, None)
+            }
+        };
+        self.catalog.put_function(Function {
+            oid,
+            schema: schema.oid,
+            name: create.name.name.clone(),
+            owner,
+            procedure: false,
+            args: Vec::new(),
+            returns: pg::oid::TRIGGER.0,
+            setof: false,
+            language: said.language,
+            body,
+            volatility: said.volatility,
+            strict: said.strict,
+            security_definer: said.security_definer,
+            config: said.config,
+            acl,
+            comment,
+        });
+        Ok(())
+    }
+
+    fn function_option(&self, said: &mut Said, option: &FunctionOption) -> Result {
+        match option {
+            FunctionOption::Language(language) => said.language = language.to_lowercase(),
+            FunctionOption::Body(text, pos) | FunctionOption::SqlBody(text, pos) => said.body = Some((text.clone(), *pos)),
+            FunctionOption::Volatility(word) => {
+                said.volatility = match word.as_str() {
+                    "immutable" => Volatility::Immutable,
+                    "stable" => Volatility::Stable,
+                    _ => Volatility::Volatile,
+                };
+            }
+            FunctionOption::Strict(strict) => said.strict = *strict,
+            FunctionOption::SecurityDefiner(definer) => said.security_definer = *definer,
+            FunctionOption::Set(name, values) => {
+                said.config.retain(|(n, _)| n != name);
+                // FROM CURRENT takes the value of now; only the search path has one here.
+                let values = if values.is_empty() && name == "search_path" { self.path() } else { values.clone() };
+                said.config.push((name.clone(), values));
+            }
+            FunctionOption::Leakproof(_) | FunctionOption::NoEffect(_) => {}
+            FunctionOption::Owner(_) | FunctionOption::Rename(_) | FunctionOption::Schema(_) => {}
+        }
+        Ok(())
+    }
+
+    /// ALTER FUNCTION.
+    pub(super) fn alter_function(
+        &mut self,
+        _kind: ObjectKind,
+        name: &Name,
+        args: Option<&[TypeName]>,
+        options: &[FunctionOption],
+    ) -> Result {
+        let function = self.function(name, args)?;
+        self.must_own("function", &function.name, &function.owner)?;
+        let mut changed = (*function).clone();
+        let mut said = Said {
+            language: changed.language.clone(),
+            body: None,
+            volatility: changed.volatility,
+            strict: changed.strict,
+            security_definer: changed.security_definer,
+            config: changed.config.clone(),
+        };
+        for option in options {
+            match option {
+                FunctionOption::Owner(owner) => {
+                    let owner = self.role_name(owner)?;
+                    if let Some(acl) = &mut changed.acl {
+                        acl.change_owner(&changed.owner, &owner);
+                    }
+                    changed.owner = owner;
+                }
+                FunctionOption::Rename(new) => return self.move_function(&function, None, Some(new)),
+                FunctionOption::Schema(schema) => return self.move_function(&function, Some(schema), None),
+                other => self.function_option(&mut said, other)?,
+            }
+        }
+        changed.volatility = said.volatility;
+        changed.strict = said.strict;
+        changed.security_definer = said.security_definer;
+        changed.config = said.config;
+        self.catalog.put_function(changed);
+        Ok(())
+    }
+
+    /// Whether the write path runs a body: refuses by the first thing it does not.
+    fn simple_block(&self, block: &Block) -> Result {
+        if !block.handlers.is_empty() {
+            return Err(refused("EXCEPTION handlers", block.pos));
+        }
+        for declaration in &block.declarations {
+            match &declaration.kind {
+                DeclarationKind::Variable { ty: VariableType::Type(ty), .. } if !ty.percent_type => {
+                    self.any_type(ty)?;
+                }
+                DeclarationKind::Variable { ty: VariableType::Type(_), .. } => return Err(refused("%TYPE", declaration.pos)),
+                DeclarationKind::Variable { ty: VariableType::Row(_), .. } => return Err(refused("%ROWTYPE", declaration.pos)),
+                DeclarationKind::Variable { ty: VariableType::Record, .. } => {
+                    return Err(refused("RECORD variables", declaration.pos));
+                }
+                DeclarationKind::Alias(_) => return Err(refused("ALIAS", declaration.pos)),
+                DeclarationKind::Cursor { .. } => return Err(refused("cursors", declaration.pos)),
+            }
+        }
+        self.simple_statements(&block.body)
+    }
+
+    fn simple_statements(&self, statements: &[Stmt]) -> Result {
+        statements.iter().try_for_each(|s| self.simple_statement(s))
+    }
+
+    fn simple_statement(&self, statement: &Stmt) -> Result {
+        let construct = match &statement.kind {
+            StmtKind::Block(block) => return self.simple_block(block),
+            StmtKind::If { arms, otherwise } => {
+                arms.iter().try_for_each(|(_, body)| self.simple_statements(body))?;
+                return self.simple_statements(otherwise);
+            }
+            StmtKind::Sql { statement: sql, into: None } => match **sql {
+                Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => return Ok(()),
+                _ => "SQL statements other than INSERT, UPDATE, DELETE",
+            },
+            StmtKind::Raise(raise) if raise.again => "RAISE of what is being handled",
+            StmtKind::Raise(raise) => match raise.level {
+                Level::Exception | Level::Debug | Level::Log | Level::Info | Level::Notice | Level::Warning => return Ok(()),
+            },
+            StmtKind::Assign { .. } | StmtKind::Return(_) | StmtKind::Perform(_) | StmtKind::Null => return Ok(()),
+            StmtKind::Sql { into: Some(_), .. } => "INTO",
+            StmtKind::Case { .. } => "CASE statements",
+            StmtKind::Loop { .. }
+            | StmtKind::While { .. }
+            | StmtKind::ForInteger { .. }
+            | StmtKind::ForRows { .. }
+            | StmtKind::ForEach { .. }
+            | StmtKind::Exit { .. }
+            | StmtKind::Continue { .. } => "loops",
+            StmtKind::ReturnNext(_) | StmtKind::ReturnQuery(_) | StmtKind::ReturnQueryExecute { .. } => {
+                "RETURN NEXT and RETURN QUERY"
+            }
+            StmtKind::Assert { .. } => "ASSERT",
+            StmtKind::Execute { .. } => "EXECUTE",
+            StmtKind::GetDiagnostics { .. } => "GET DIAGNOSTICS",
+            StmtKind::Open { .. } | StmtKind::Fetch { .. } | StmtKind::Close(_) => "cursors",
+            StmtKind::Commit { .. } | StmtKind::Rollback { .. } => "COMMIT and ROLLBACK",
+        };
+        Err(refused(construct, statement.pos))
+    }
+}
+
+fn refused(what: &str, pos: Pos) -> Box<Refusal> {
+    Refusal::unsupported(format!("PL/pgSQL {what}"), ADVICE).at(pos)
+}
