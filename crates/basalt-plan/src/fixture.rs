@@ -14,7 +14,7 @@ use basalt_catalog::{
     Acl, AclItem, Action, Catalog, Column, Constraint, ConstraintKind, Deferral, Index, IndexKey, IndexTerm, Policy,
     PolicyCommand, Privileges, Relation, RelationKind, Role, Schema, TypeDef, TypeKind, View,
 };
-use basalt_types::{Oid, pg};
+use basalt_types::pg;
 
 /// Builds a catalog; panics on a line it does not know.
 pub(crate) fn catalog(text: &str) -> Catalog {
@@ -314,7 +314,11 @@ fn grant(catalog: &mut Catalog, rest: &str) {
         })
     });
     change(catalog, table, |r| match columns {
-        None => r.acl.get_or_insert_with(Acl::default).0.push(item(grantee, privileges)),
+        None => {
+            // The first GRANT writes down what the owner has anyway.
+            let owner = item(&r.owner, Privileges::ALL_TABLE);
+            r.acl.get_or_insert_with(|| Acl(vec![owner])).0.push(item(grantee, privileges));
+        }
         Some(columns) => {
             for name in columns.split(',') {
                 let column = r.columns.iter_mut().find(|c| c.name == name.trim()).expect("the column");
@@ -334,9 +338,4 @@ fn view(catalog: &mut Catalog, rest: &str) {
     let mut relation = bare(catalog, words[0], RelationKind::View, owner, columns);
     relation.view = Some(View { query: query.into(), security_invoker: words.contains(&"invoker"), check_option: None });
     catalog.put_relation(relation);
-}
-
-/// The OID of a table.
-pub(crate) fn table_oid(catalog: &Catalog, name: &str) -> Oid {
-    Oid(catalog.relation("public", name).expect("a known table").oid)
 }

@@ -137,7 +137,7 @@ fn program(catalog: &basalt_catalog::Catalog, role: &str, statement: &str) -> St
     out.trim_end().to_owned()
 }
 
-/// The plan of a case as PostgreSQL's statement. `EMBED:` adds embeds to a query on posts, as REST makes them.
+/// The plan of a case as PostgreSQL's statement.
 fn postgres(catalog: &basalt_catalog::Catalog, _: &str, statement: &str) -> String {
     match plan(catalog, statement) {
         Err(error) => error,
@@ -160,7 +160,7 @@ fn rest(catalog: &basalt_catalog::Catalog, role: &str, statement: &str) -> Strin
     let mut read = |read: &crate::program::ReadProgram| {
         shown("", &read.rows, &mut out);
         for (i, shape) in read.shapes.iter().enumerate() {
-            let _ = writeln!(out, "shape {i}: {}", fields(&shape.fields));
+            let _ = writeln!(out, "shape {i} {:?}: {}", shape.style, fields(&shape.fields));
         }
         if let Some(count) = &read.count {
             shown("count: ", count, &mut out);
@@ -192,12 +192,12 @@ fn fields(list: &[crate::program::Field]) -> String {
     list.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// A plan of a statement. `one:` and `many:` parts after `||` are embeds: `one: name = select …` adds an object, `many:` an array;
+/// A plan of a statement. `one:` and `many:` parts after `++` are embeds: `one: name = select …` adds an object, `many:` an array;
 /// in an embed's text, `outer.column` names the first table of the query around it.
 fn plan(catalog: &basalt_catalog::Catalog, text: &str) -> Result<crate::plan::Plan, String> {
     use crate::plan::{Action, Count, Output, Plan};
     use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, RangeId, Statement, Target};
-    let mut parts = text.split(" || ");
+    let mut parts = text.split(" ++ ");
     let first = parts.next().unwrap_or_default();
     let context = analyze::Context { infer_params: true, ..Default::default() };
     let mut statement = analyze::statement_text(first, catalog, &context).map_err(|e| e.to_string())?;
@@ -233,6 +233,52 @@ fn plan(catalog: &basalt_catalog::Catalog, text: &str) -> Result<crate::plan::Pl
         count: Count::None,
         max_affected: None,
     })
+}
+
+/// A write whose answer is a query over the returned rows, from a payload.
+#[test]
+fn representation_reads_the_returned_rows() {
+    use crate::plan::{Action, Plan, WRITTEN};
+    use basalt_sql::typed::{Body, Expr, From, InsertSource, Query, RangeId, Select, Statement, Target};
+    let catalog = fixture::catalog(
+        "table t(id int8 pk, raw bytea, title text default 'x')\nrls t\ngrant all on t to anon\npolicy p on t using (id > 0)",
+    );
+    let mut plan = plan(&catalog, "insert into t (id, raw) values (1, null) returning id, raw").expect("a plan");
+    let Action::Write { statement, representation, .. } = &mut plan.action else { panic!("a write") };
+    let Statement::Insert(insert) = statement.as_mut() else { panic!("an insert") };
+    insert.source = InsertSource::Payload { missing_default: true };
+    let types: Vec<_> = insert.returning.iter().map(|t| t.expr.ty).collect();
+    let range = RangeId(50);
+    let target = |i: i16, name: &str| Target { expr: Expr::column(range, i, types[usize::from(i == 2)]), name: name.into() };
+    let select = Select {
+        distinct: None,
+        targets: vec![target(2, "raw"), target(1, "id")],
+        from: vec![From::Cte { range, cte: WRITTEN, alias: "written".into() }],
+        filter: None,
+        policy: None,
+        group_by: Vec::new(),
+        having: None,
+    };
+    let body = Body::Select(Box::new(select));
+    *representation = Some(Box::new(Query { ctes: Vec::new(), body, order_by: Vec::new(), limit: None, offset: None }));
+    let plan = Plan { id: 2, ..plan };
+    let cache = ExprCache::default();
+    let context = Context { catalog: &catalog, caller: Caller { role: "anon" }, cache: &cache };
+    let Ok(Program::Write(program)) = sqlite::compile(&plan, &context) else { panic!("a program") };
+    let crate::program::Representation::Query(read) = &program.representation else { panic!("a query") };
+    assert_eq!(
+        &*read.rows.sql,
+        "SELECT r50.c2, r50.c1 FROM (SELECT json_extract(value, '$[0]') AS c1, unhex(json_extract(value, '$[1]')) AS c2 FROM json_each(?1)) AS r50"
+    );
+    let Command::Insert { source: Source::Payload { columns, missing_default }, .. } = &program.command else {
+        panic!("a payload")
+    };
+    assert_eq!((columns.as_slice(), *missing_default), ([1, 2].as_slice(), true));
+    assert_eq!(program.failing_row, crate::program::FailingRow::Hidden);
+    assert!(program.unique_keys[0].detail_hidden);
+    assert_eq!(&*program.unique_keys[0].probe.sql, "SELECT r0.rowid FROM \"public.t\" AS r0 WHERE (r0.\"id\" = ?1)");
+    let sql = crate::dialect::postgres::compile(&plan, &catalog).expect("PostgreSQL's statement").sql;
+    assert!(sql.contains("LATERAL (SELECT jsonb_agg(jsonb_build_object('id'") || sql.contains("json_to_recordset"), "{sql}");
 }
 
 #[test]

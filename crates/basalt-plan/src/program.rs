@@ -106,10 +106,28 @@ pub struct DomainRule {
     pub has_checks: bool,
 }
 
+/// How objects and arrays are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum JsonStyle {
+    /// As json_agg and row_to_json write rows: `{"a":1,"b":2}`, rows joined by `, \n `.
+    #[default]
+    Json,
+    /// As jsonb prints: `{"a": 1, "b": [1, 2]}`, rows joined by `, `; fields stand in jsonb's key order already. Values that are not
+    /// finished JSON are written as jsonb holds them: arrays with `, `, json normalised, floats as plain decimals (`1e+20` is
+    /// `100000000000000000000`).
+    Jsonb,
+}
+
 /// How rows become JSON objects (or CSV lines): shape 0 of a program is the root's; others are used by `basalt_json_agg` and
 /// `basalt_json_object`, whose first argument is the shape's number and whose further arguments are its columns.
+///
+/// Embeds are jsonb, as PostgREST casts them (its `QueryBuilder.hs`: `row_to_json(…)::jsonb`, `json_agg(…)::jsonb`). With
+/// [`crate::plan::Output`]'s `strip_nulls` the whole body is what `json_strip_nulls` prints: no space or line break anywhere outside
+/// strings, keys with null left out at every level, in JSON values of columns too, nulls in arrays kept.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Shape {
+    /// How its objects (and the array of them) are written.
+    pub style: JsonStyle,
     /// In output order.
     pub fields: Vec<Field>,
 }
@@ -138,7 +156,8 @@ pub enum FieldValue {
         /// Result column.
         at: u16,
     },
-    /// A to-one embed whose columns were joined into the row: `null` when the column `present` is NULL, else an object.
+    /// A to-one embed whose columns were joined into the row: `null` when the column `present` is NULL, else an object in the style of
+    /// jsonb.
     Object {
         /// A column that is never NULL where the joined row exists.
         present: u16,

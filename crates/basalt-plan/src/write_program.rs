@@ -39,10 +39,11 @@ pub struct WriteProgram {
     pub constraint_checks: Option<Checks>,
     /// What `Failing row contains (…)` may show of a row in 23502 and 23514.
     pub failing_row: FailingRow,
-    /// Unique indexes of the table, primary key first, then by OID, as PostgreSQL checks them.
+    /// Unique indexes of the table by OID, the order in which PostgreSQL checks them.
     pub unique_keys: Vec<UniqueKey>,
-    /// Stores one row. INSERT: binds [`Bind::New`] of every stored column. UPDATE: sets every column from [`Bind::New`] where
-    /// rowid = [`Bind::RowId`]. DELETE: where rowid = [`Bind::RowId`].
+    /// Stores one row. INSERT: binds [`Bind::New`] of every column, generated ones included. UPDATE: sets the columns that may have
+    /// changed (assigned, generated, all when a BEFORE trigger exists) from [`Bind::New`] where rowid = [`Bind::RowId`]. DELETE: where
+    /// rowid = [`Bind::RowId`].
     pub store: Compiled,
     /// RETURNING, one entry a target; computed per stored row ([`Bind::New`]; for DELETE the old row stands as New).
     pub returning: Vec<Returned>,
@@ -132,7 +133,7 @@ pub struct Conflict {
     /// Index OIDs (of [`UniqueKey::index`]) that arbitrate; empty: all.
     pub arbiters: Vec<Oid>,
     /// `None`: DO NOTHING.
-    pub update: Option<ConflictUpdate>,
+    pub update: Option<Box<ConflictUpdate>>,
 }
 
 /// DO UPDATE for one existing row: `filter` false skips the row; then `using`, then the new values, generated columns, `checks`,
@@ -168,7 +169,7 @@ pub struct TableFacts {
     pub storage_name: String,
     /// In attnum order, generated ones included.
     pub columns: Vec<ColumnFacts>,
-    /// Position in `columns` of an `INTEGER PRIMARY KEY` column that is the rowid, if the store made it so.
+    /// Some enabled trigger fires for each row.
     pub has_row_triggers: bool,
 }
 
@@ -236,9 +237,9 @@ pub struct UniqueKey {
     pub types: Vec<basalt_types::TypeRef>,
     /// The stored row with the same key: `rowid`, over [`Bind::New`]; no row when any term is NULL (unless NULLS NOT DISTINCT).
     pub probe: Compiled,
-    /// Attnums it depends on; empty for "any" (expressions over unknown columns never occur).
+    /// Attnums its terms and predicate read: an UPDATE that sets none of them cannot collide here.
     pub columns: Vec<i16>,
-    /// Columns of the key that the caller may not read: the detail is left out then, as PostgreSQL does.
+    /// The caller may not see the key's values (row policies apply, or a column cannot be selected): the error has no detail then.
     pub detail_hidden: bool,
     /// DEFERRABLE keys are checked at the end of the statement or transaction.
     pub deferral: Deferral,
@@ -261,7 +262,8 @@ pub struct ForeignKey {
     pub match_full: bool,
     /// When it is checked.
     pub deferral: Deferral,
-    /// The detail is left out: the caller may not read the key's columns.
+    /// The caller may not see the key's values: the detail is then `Key is not present in table "t".` (or
+    /// `Key is still referenced from table "t".`), without columns and values.
     pub detail_hidden: bool,
 }
 
@@ -288,7 +290,8 @@ pub struct ChildKey {
     pub set_columns: Vec<i16>,
     /// When it is checked.
     pub deferral: Deferral,
-    /// The detail is left out: the caller may not read the key's columns.
+    /// The caller may not see the key's values: the detail is then `Key is not present in table "t".` (or
+    /// `Key is still referenced from table "t".`), without columns and values.
     pub detail_hidden: bool,
 }
 

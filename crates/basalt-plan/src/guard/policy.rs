@@ -88,8 +88,14 @@ pub(super) fn both(a: Option<Expr>, b: Option<Expr>) -> Option<Expr> {
     match (a.filter(|e| constant(e) != Some(true)), b.filter(|e| constant(e) != Some(true))) {
         (Some(x), _) if constant(&x) == Some(false) => Some(x),
         (_, Some(x)) if constant(&x) == Some(false) => Some(x),
+        (Some(a), Some(b)) if implies(&a, &b) => Some(a),
         (a, b) => Expr::and(a, b),
     }
+}
+
+/// Whether `b` is `a` or one of its terms.
+fn implies(a: &Expr, b: &Expr) -> bool {
+    a == b || matches!(&a.kind, ExprKind::And(terms) if terms.contains(b))
 }
 
 /// A boolean constant's value; NULL counts as false, since a condition that is not true hides the row.

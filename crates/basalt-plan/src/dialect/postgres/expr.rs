@@ -216,10 +216,10 @@ impl Printer<'_> {
                 let alias = self.fresh_alias();
                 let is_array = *shape == JsonShape::Array;
                 self.raw(if is_array { "COALESCE((SELECT json_agg(" } else { "(SELECT row_to_json(" });
-                self.raw(&alias).raw(") FROM (");
+                self.raw(&alias).raw(")::jsonb FROM (");
                 self.query(query, Names::Output)?;
                 self.raw(") AS ").raw(&alias);
-                self.raw(if is_array { "), '[]'::json)" } else { " LIMIT 1)" });
+                self.raw(if is_array { "), '[]'::jsonb)" } else { " LIMIT 1)" });
             }
             ExprKind::Collate { expr: inner, collation } => {
                 self.raw("(");

@@ -253,14 +253,14 @@ impl Printer<'_> {
                 self.raw(", ");
             }
             self.text(&name).raw(", ");
-            self.to_json(&Expr::column(range, attnum, ty))?;
+            self.json_text(&Expr::column(range, attnum, ty))?;
         }
         self.raw(")");
         Ok(())
     }
 
     /// A value's JSON text; `null` for NULL.
-    pub(super) fn to_json(&mut self, expr: &Expr) -> Result<(), SqlError> {
+    pub(super) fn json_text(&mut self, expr: &Expr) -> Result<(), SqlError> {
         if matches!(expr.kind, ExprKind::WholeRow { .. }) {
             return self.expr(expr);
         }
@@ -272,7 +272,7 @@ impl Printer<'_> {
     }
 
     /// A value's text output.
-    pub(super) fn to_text(&mut self, expr: &Expr) -> Result<(), SqlError> {
+    pub(super) fn plain_text(&mut self, expr: &Expr) -> Result<(), SqlError> {
         let base = self.base(expr.ty);
         if matches!(base.oid, oid::TEXT | oid::VARCHAR | oid::UUID | oid::DATE)
             || matches!(expr.kind, ExprKind::Const(Value::Null))

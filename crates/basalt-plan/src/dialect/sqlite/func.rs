@@ -107,13 +107,13 @@ impl Printer<'_> {
                 self.raw("(");
                 self.expr(a)?;
                 self.raw(" || ");
-                self.to_text(b)?;
+                self.plain_text(b)?;
                 self.raw(")");
                 Ok(())
             }
             ("anytextcat", [a, b]) => {
                 self.raw("(");
-                self.to_text(a)?;
+                self.plain_text(a)?;
                 self.raw(" || ");
                 self.expr(b)?;
                 self.raw(")");
@@ -178,23 +178,23 @@ impl Printer<'_> {
             }
             ("concat" | "concat_ws" | "format", args) => {
                 self.raw("pg_").raw(imp).raw("(");
-                self.each(args, |p, _, arg| p.to_text(arg))
+                self.each(args, |p, _, arg| p.plain_text(arg))
             }
             ("json_build_array" | "jsonb_build_array", args) => {
                 self.raw("pg_").raw(imp).raw("(");
-                self.each(args, |p, _, arg| p.to_json(arg))
+                self.each(args, |p, _, arg| p.json_text(arg))
             }
             ("json_build_object" | "jsonb_build_object", args) => {
                 self.raw("pg_").raw(imp).raw("(");
-                self.each(args, |p, i, arg| if i % 2 == 0 { p.to_text(arg) } else { p.to_json(arg) })
+                self.each(args, |p, i, arg| if i % 2 == 0 { p.plain_text(arg) } else { p.json_text(arg) })
             }
             ("quote_literal_any", [a]) => {
                 self.raw("pg_quote_literal(");
-                self.each(std::slice::from_ref(a), |p, _, arg| p.to_text(arg))
+                self.each(std::slice::from_ref(a), |p, _, arg| p.plain_text(arg))
             }
             ("quote_nullable_any", [a]) => {
                 self.raw("pg_quote_nullable(");
-                self.each(std::slice::from_ref(a), |p, _, arg| p.to_text(arg))
+                self.each(std::slice::from_ref(a), |p, _, arg| p.plain_text(arg))
             }
             ("num_nulls" | "num_nonnulls", args) => {
                 self.raw("(0");
@@ -246,7 +246,7 @@ impl Printer<'_> {
         self.raw("CASE WHEN ");
         self.expr(a)?;
         self.raw(" IS NOT NULL THEN ");
-        self.to_json(a)?;
+        self.json_text(a)?;
         self.raw(" END");
         Ok(())
     }
@@ -326,14 +326,14 @@ impl Printer<'_> {
             }
             "json_agg" | "jsonb_agg" => {
                 self.raw("pg_").raw(imp).raw("(").raw(mark);
-                self.to_json(first)?;
+                self.json_text(first)?;
             }
             "json_object_agg" | "jsonb_object_agg" => {
                 let Some(value) = args.get(1) else { return Err(SqlError::internal("an object aggregate without values")) };
                 self.raw("pg_").raw(imp).raw("(");
-                self.to_text(first)?;
+                self.plain_text(first)?;
                 self.raw(", ");
-                self.to_json(value)?;
+                self.json_text(value)?;
             }
             _ => {
                 let Some(function) = host::aggregate_name(imp, type_name) else {

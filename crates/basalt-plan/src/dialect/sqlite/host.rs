@@ -14,6 +14,8 @@
 //! - Errors carry PostgreSQL's SQLSTATE and text.
 //! - Set-returning ones return a JSON array: of storage forms for one column, of arrays of them for several; read by `json_each`.
 //! - `any` arguments arrive converted: keys and texts by `pg_text(type, x)`, JSON values by `pg_to_json(type, x)`.
+//! - `basalt_json_agg` and `basalt_json_object` name shapes of the program that is running: the engine keeps that program's shapes with
+//!   the connection while it steps a statement (and puts the outer ones back after a statement inside a statement).
 //! - Deterministic ones ([`HostFunction::deterministic`]) are registered as such; only they may stand in indexes.
 
 use std::collections::{BTreeMap, BTreeSet};

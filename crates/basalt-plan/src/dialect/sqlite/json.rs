@@ -6,7 +6,7 @@ use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, Query, RangeId, S
 use basalt_types::{Oid, SqlError, TypeRef};
 
 use super::printer::{Printer, Source};
-use crate::program::{Field, FieldValue, Shape};
+use crate::program::{Field, FieldValue, JsonStyle, Shape};
 
 /// The columns of a row of JSON, and the to-one rows joined to it.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Printer<'_> {
         self.rows_from(select, &row)?;
         self.select_rest(select)?;
         self.tail(query)?;
-        Ok(Shape { fields })
+        Ok(Shape { style: JsonStyle::Json, fields })
     }
 
     /// The shape of a query that is no SELECT.
@@ -61,7 +61,7 @@ impl Printer<'_> {
             name,
             value: FieldValue::Column { at: u16::try_from(i).unwrap_or(u16::MAX), ty: self.base(ty) },
         };
-        Shape { fields: query.columns().into_iter().enumerate().map(field).collect() }
+        Shape { style: JsonStyle::Json, fields: query.columns().into_iter().enumerate().map(field).collect() }
     }
 
     /// Which columns make the keys of a row; to-one embeds become joins where they can.
@@ -74,7 +74,7 @@ impl Printer<'_> {
                         self.declare(join.range, Source::Table(join.relation));
                         row.joins.push(join);
                         let present = row.column(&key);
-                        let fields = self.fields(&select.targets, row, true);
+                        let fields = in_key_order(self.fields(&select.targets, row, true));
                         FieldValue::Object { present, fields }
                     }
                     _ => FieldValue::Json { at: row.column(&target.expr) },
@@ -151,7 +151,7 @@ impl Printer<'_> {
     }
 
     fn rows_from(&mut self, select: &Select, row: &Row) -> Result<(), SqlError> {
-        self.from_clause(&select.from)?;
+        self.print_from(&select.from)?;
         for join in &row.joins {
             self.raw(" LEFT JOIN ").table(join.relation)?.raw(" AS ").alias(join.range).raw(" ON ");
             self.expr(&join.on)?;
@@ -201,7 +201,7 @@ impl Printer<'_> {
                     self.tail(query)?;
                     self.raw(") AS ").alias(range);
                 }
-                Shape { fields }
+                Shape { style: JsonStyle::Jsonb, fields: in_key_order(fields) }
             }
             _ => {
                 let range = self.fresh_range();
@@ -214,7 +214,7 @@ impl Printer<'_> {
                 self.raw(") FROM (");
                 self.query_as(&Query { ctes: Vec::new(), ..query.clone() })?;
                 self.raw(") AS ").alias(range);
-                self.positions(query)
+                Shape { style: JsonStyle::Jsonb, fields: in_key_order(self.positions(query).fields) }
             }
         };
         self.raw(")");
@@ -223,6 +223,14 @@ impl Printer<'_> {
         }
         Ok(())
     }
+}
+
+/// Keys as jsonb keeps them: shorter first, then by bytes; of equal ones the last.
+fn in_key_order(mut fields: Vec<Field>) -> Vec<Field> {
+    fields.reverse();
+    fields.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
+    fields.dedup_by(|later, kept| later.name == kept.name);
+    fields
 }
 
 /// A column of `range` that a term compares for equality with something that does not read `range`.

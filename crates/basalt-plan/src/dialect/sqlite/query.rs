@@ -29,7 +29,7 @@ impl Printer<'_> {
                 self.raw("SELECT ");
                 self.distinct_word(select)?;
                 self.targets(&select.targets, named)?;
-                self.from_clause(&select.from)?;
+                self.print_from(&select.from)?;
                 self.select_rest(select)?;
             }
             Body::Values { rows } => {
@@ -239,22 +239,22 @@ impl Printer<'_> {
     }
 
     /// FROM with its keyword, when there are items.
-    pub(super) fn from_clause(&mut self, items: &[From]) -> Result<(), SqlError> {
+    pub(super) fn print_from(&mut self, items: &[From]) -> Result<(), SqlError> {
         let is_list = items.len() > 1;
         for (i, item) in items.iter().enumerate() {
             self.raw(if i == 0 { " FROM " } else { ", " });
             if is_list && matches!(item, From::Join { .. }) {
                 self.raw("(");
-                self.from_item(item)?;
+                self.print_from_item(item)?;
                 self.raw(")");
             } else {
-                self.from_item(item)?;
+                self.print_from_item(item)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn from_item(&mut self, item: &From) -> Result<(), SqlError> {
+    pub(super) fn print_from_item(&mut self, item: &From) -> Result<(), SqlError> {
         match item {
             From::Table { range, relation, .. } => {
                 self.table(*relation)?.raw(" AS ").alias(*range);
@@ -273,7 +273,7 @@ impl Printer<'_> {
             }
             From::Function { range, call, .. } => self.function_rows(call, *range)?,
             From::Join { kind, left, right, on } => {
-                self.from_item(left)?;
+                self.print_from_item(left)?;
                 self.raw(match kind {
                     JoinKind::Cross | JoinKind::Inner => " JOIN ",
                     JoinKind::Left => " LEFT JOIN ",
@@ -282,10 +282,10 @@ impl Printer<'_> {
                 });
                 if matches!(**right, From::Join { .. }) {
                     self.raw("(");
-                    self.from_item(right)?;
+                    self.print_from_item(right)?;
                     self.raw(")");
                 } else {
-                    self.from_item(right)?;
+                    self.print_from_item(right)?;
                 }
                 if let Some(on) = on {
                     self.raw(" ON ");

@@ -363,7 +363,7 @@ impl<'a> Write<'a> {
             };
             Field { name: t.name.clone(), value }
         };
-        Shape { fields: targets.iter().enumerate().map(field).collect() }
+        Shape { fields: targets.iter().enumerate().map(field).collect(), ..Shape::default() }
     }
 
     fn insert(&self, insert: &Insert) -> Result<Command, SqlError> {
@@ -392,7 +392,7 @@ impl<'a> Write<'a> {
             Some(conflict) => {
                 let update = match &conflict.update {
                     None => None,
-                    Some(update) => Some(self.conflict_update(update)?),
+                    Some(update) => Some(Box::new(self.conflict_update(update)?)),
                 };
                 Some(Conflict { arbiters: conflict.arbiters.clone(), update })
             }
@@ -481,7 +481,7 @@ impl<'a> Write<'a> {
         printer.raw(" FROM ").table(Oid(self.relation.oid))?.raw(" AS ").alias(self.range);
         for item in others {
             printer.raw(", ");
-            printer.from_item(item)?;
+            printer.print_from_item(item)?;
         }
         Ok(())
     }
