@@ -16,6 +16,7 @@ use crate::tree;
 use crate::typed::{Expr, ExprKind, From, Order};
 
 /// Functions that PostgreSQL or a usual extension has and no table here does: refused by name instead of "does not exist".
+#[rustfmt::skip]
 const ELSEWHERE: [&str; 68] = [
     "to_tsvector", "to_tsquery", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "ts_rank", "ts_rank_cd", "ts_headline", "setweight",
     "tsvector_to_array", "similarity", "word_similarity", "strict_word_similarity", "show_trgm", "set_limit", "percentile_cont", "percentile_disc",
@@ -29,6 +30,7 @@ const ELSEWHERE: [&str; 68] = [
 ];
 
 /// Schemas of extensions and services whose functions are not here.
+#[rustfmt::skip]
 const ELSEWHERE_SCHEMAS: [&str; 12] =
     ["cron", "net", "vault", "pgmq", "pgsodium", "graphql", "realtime", "supabase_functions", "topology", "tiger", "information_schema", "pgbouncer"];
 
@@ -47,6 +49,14 @@ struct Fitted {
     places: Vec<Option<usize>>,
 }
 
+/// A function of FROM.
+pub(super) struct Called {
+    pub call: Expr,
+    /// Its named output columns; empty for a function of one plain value.
+    pub columns: Vec<(String, TypeRef)>,
+    pub name: String,
+}
+
 impl Analyzer<'_> {
     /// Analyses a call wherever an expression may stand.
     pub(super) fn call(&mut self, call: &tree::Call) -> Result<Expr> {
@@ -63,7 +73,10 @@ impl Analyzer<'_> {
         };
         let args = self.within(clause, |a| call.args.iter().map(|arg| a.expr(&arg.value)).collect::<Result<Vec<_>>>())?;
         let schema = call.name.schema.as_deref();
-        if call.over.is_none() && call.filter.is_none() && !call.star && !call.distinct
+        if call.over.is_none()
+            && call.filter.is_none()
+            && !call.star
+            && !call.distinct
             && let Some(fact) = self.session_call(schema, &call.name.name, &args)
         {
             return Ok(fact);
@@ -75,7 +88,9 @@ impl Analyzer<'_> {
         let at = match resolve::choose(self.catalog, &actual, &declared) {
             Choice::One(at) => at,
             choice => {
-                if choice == Choice::None && let Some(cast) = self.cast_by_name(call, &args)? {
+                if choice == Choice::None
+                    && let Some(cast) = self.cast_by_name(call, &args)?
+                {
                     return Ok(cast);
                 }
                 return Err(self.no_function(schema, &call.name.name, &actual, choice));
@@ -90,16 +105,24 @@ impl Analyzer<'_> {
                     return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("window function {name} requires an OVER clause")));
                 };
                 if call.filter.is_some() {
-                    return Err(error(SqlState::FEATURE_NOT_SUPPORTED, "FILTER is not implemented for non-aggregate window functions"));
+                    return Err(error(
+                        SqlState::FEATURE_NOT_SUPPORTED,
+                        "FILTER is not implemented for non-aggregate window functions",
+                    ));
                 }
                 let (args, ty) = self.bind(f.result, &chosen, args)?;
                 return self.window(f, args, ty, call.star, None, over);
             }
             _ => {}
         }
-        let wrong = |what: &str| Err(error(SqlState::WRONG_OBJECT_TYPE, format!("{what} specified, but {name} is not an aggregate function")));
+        let wrong = |what: &str| {
+            Err(error(SqlState::WRONG_OBJECT_TYPE, format!("{what} specified, but {name} is not an aggregate function")))
+        };
         if call.star {
-            return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("{name}(*) specified, but {name} is not an aggregate function")));
+            return Err(error(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("{name}(*) specified, but {name} is not an aggregate function"),
+            ));
         }
         if call.distinct {
             return wrong("DISTINCT");
@@ -136,8 +159,11 @@ impl Analyzer<'_> {
             Candidate::User(f) => {
                 let f = Arc::clone(f);
                 if f.procedure {
-                    return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("{} is a procedure", self.signature(&f.name, &chosen.args)))
-                        .hint("To call a procedure, use CALL."));
+                    return Err(error(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        format!("{} is a procedure", self.signature(&f.name, &chosen.args)),
+                    )
+                    .hint("To call a procedure, use CALL."));
                 }
                 let (args, ty) = self.bind(Oid(f.returns), &chosen, args)?;
                 let call = Expr::new(ExprKind::UserFunc { function: Oid(f.oid), args }, ty);
@@ -170,8 +196,14 @@ impl Analyzer<'_> {
             [(_, ty)] => Expr::column(range, 1, *ty),
             _ => Expr::new(ExprKind::WholeRow { range }, TypeRef::of(oid::RECORD)),
         };
-        let item =
-            From::Function { range, call: Box::new(call), columns, with_ordinality: false, lateral: true, alias: name.to_owned() };
+        let item = From::Function {
+            range,
+            call: Box::new(call),
+            columns,
+            with_ordinality: false,
+            lateral: true,
+            alias: name.to_owned(),
+        };
         if let Some(expanded) = self.scopes.last_mut().and_then(|s| s.expanded.as_mut()) {
             if !expanded.is_empty() {
                 return Err(unsupported("more than one set-returning function in a select list"));
@@ -182,7 +214,7 @@ impl Analyzer<'_> {
     }
 
     /// A function of FROM with its columns: the call, and what it yields.
-    pub(super) fn from_call(&mut self, call: &tree::Expr) -> Result<(Expr, Vec<(String, TypeRef)>, String)> {
+    pub(super) fn called_columns(&mut self, call: &tree::Expr) -> Result<Called> {
         let name = super::names::output_name(call);
         let typed = self.within(Clause::FromFunction, |a| a.settled(call))?;
         let columns = match &typed.kind {
@@ -196,7 +228,7 @@ impl Analyzer<'_> {
             }
             _ => Vec::new(),
         };
-        Ok((typed, columns, name))
+        Ok(Called { call: typed, columns, name })
     }
 
     fn is_aggregate_name(&self, call: &tree::Call) -> bool {
@@ -209,7 +241,9 @@ impl Analyzer<'_> {
         let mut fitted: Vec<Fitted> = Vec::new();
         let visible = |f: &&'static builtins::Function| match schema {
             Some(schema) => f.schema == schema || (f.schema == "extensions" && schema == "public" && self.extension_in_public()),
-            None => f.schema == "pg_catalog" || self.ctx.search_path.iter().any(|s| s == f.schema) || self.extension_visible(f.schema),
+            None => {
+                f.schema == "pg_catalog" || self.ctx.search_path.iter().any(|s| s == f.schema) || self.extension_visible(f.schema)
+            }
         };
         for f in builtins::functions(name).filter(visible) {
             fitted.extend(fit_builtin(f, actual.len(), names, spread));
@@ -297,7 +331,10 @@ impl Analyzer<'_> {
             return Err(self.no_function(call.name.schema.as_deref(), f.name, &[], Choice::None));
         }
         if f.args.is_empty() && !call.star {
-            return Err(error(SqlState::WRONG_OBJECT_TYPE, format!("{}(*) must be used to call a parameterless aggregate function", f.name)));
+            return Err(error(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("{}(*) must be used to call a parameterless aggregate function", f.name),
+            ));
         }
         let (args, ty) = self.bind(f.result, chosen, args)?;
         let filter = match &call.filter {
@@ -313,7 +350,9 @@ impl Analyzer<'_> {
             }
             return self.window(f, args, ty, call.star, filter, over);
         }
-        let order_by = self.within(Clause::AggregateArgs, |a| call.order_by.iter().map(|item| a.order_key(item)).collect::<Result<Vec<Order>>>())?;
+        let order_by = self.within(Clause::AggregateArgs, |a| {
+            call.order_by.iter().map(|item| a.order_key(item)).collect::<Result<Vec<Order>>>()
+        })?;
         if call.distinct {
             if args.is_empty() {
                 return Err(error(SqlState::WRONG_OBJECT_TYPE, "DISTINCT specified, but no argument is given"));
@@ -326,7 +365,8 @@ impl Analyzer<'_> {
                 self.choose_operator("=", Some(arg.ty.oid), arg.ty.oid).map_err(|_| self.no_equality(arg.ty.oid))?;
             }
         }
-        let kind = ExprKind::Aggregate { name: f.name, imp: f.imp, args, star: call.star, distinct: call.distinct, order_by, filter };
+        let kind =
+            ExprKind::Aggregate { name: f.name, imp: f.imp, args, star: call.star, distinct: call.distinct, order_by, filter };
         self.check_aggregate_level(&kind)?;
         Ok(Expr::new(kind, ty))
     }
@@ -335,10 +375,15 @@ impl Analyzer<'_> {
     fn check_aggregate_level(&self, kind: &ExprKind) -> Result<()> {
         let free = crate::typed::free_ranges(&Expr::new(kind.clone(), TypeRef::of(oid::VOID)));
         let own = |scope: &super::scope::Scope| {
-            scope.tables.iter().filter_map(|t| t.range).chain(scope.columns.iter().filter_map(|c| match c.expr.kind {
-                ExprKind::Column { range, .. } => Some(range),
-                _ => None,
-            })).any(|r| free.contains(&r))
+            scope
+                .tables
+                .iter()
+                .filter_map(|t| t.range)
+                .chain(scope.columns.iter().filter_map(|c| match c.expr.kind {
+                    ExprKind::Column { range, .. } => Some(range),
+                    _ => None,
+                }))
+                .any(|r| free.contains(&r))
         };
         let mut levels = self.scopes.iter().rev();
         let here = levels.next().is_some_and(own);
@@ -364,7 +409,9 @@ impl Analyzer<'_> {
         };
         let target = target.filter(|t| types::category(self.catalog, *t) != 'P');
         match target {
-            Some(target) if arg.ty.oid == oid::UNKNOWN || casts::exists(self.catalog, arg.ty.oid, target, CastContext::Explicit) => {
+            Some(target)
+                if arg.ty.oid == oid::UNKNOWN || casts::exists(self.catalog, arg.ty.oid, target, CastContext::Explicit) =>
+            {
                 self.cast(arg.clone(), TypeRef::of(target)).map(Some)
             }
             _ => Ok(None),
@@ -384,7 +431,8 @@ impl Analyzer<'_> {
                 .hint("Could not choose a best candidate function. You might need to add explicit type casts.");
         }
         let user_defined = schema.is_some_and(|s| !self.catalog.functions_named(s, name).is_empty());
-        let elsewhere = schema.is_some_and(|s| ELSEWHERE_SCHEMAS.contains(&s)) || ELSEWHERE.contains(&name) || name.starts_with("st_");
+        let elsewhere =
+            schema.is_some_and(|s| ELSEWHERE_SCHEMAS.contains(&s)) || ELSEWHERE.contains(&name) || name.starts_with("st_");
         if elsewhere && !user_defined {
             return unsupported(format_args!("function {qualified}"));
         }
@@ -412,8 +460,15 @@ impl Analyzer<'_> {
                 let f = *f;
                 let star = args.is_empty();
                 let (args, ty) = self.bind(f.result, &chosen, args)?;
-                let kind =
-                    ExprKind::Aggregate { name: f.name, imp: f.imp, args, star, distinct: false, order_by: Vec::new(), filter: None };
+                let kind = ExprKind::Aggregate {
+                    name: f.name,
+                    imp: f.imp,
+                    args,
+                    star,
+                    distinct: false,
+                    order_by: Vec::new(),
+                    filter: None,
+                };
                 Ok(Expr::new(kind, ty))
             }
             _ => self.plain_call(chosen, args),

@@ -23,6 +23,7 @@ use CastContext::{Assignment as A, Explicit as E, Implicit as I};
 type Casts = &'static [(Oid, CastContext)];
 
 /// Source: `pg_cast.dat` of PostgreSQL 17 and citext's SQL file.
+#[rustfmt::skip]
 fn from(source: Oid) -> Casts {
     match source {
         oid::INT2 => &[
@@ -86,7 +87,8 @@ pub fn exists(catalog: &Catalog, source: Oid, target: Oid, context: CastContext)
     if let (Some(from), Some(to)) = (types::element(catalog, source), types::element(catalog, target)) {
         return exists(catalog, from, to, context);
     }
-    let composite = |ty: Oid| catalog.type_by_oid(ty).is_some_and(|def| def.oid == ty.0 && matches!(def.kind, TypeKind::Composite { .. }));
+    let composite =
+        |ty: Oid| catalog.type_by_oid(ty).is_some_and(|def| def.oid == ty.0 && matches!(def.kind, TypeKind::Composite { .. }));
     if target == oid::RECORD && composite(source) {
         return true;
     }

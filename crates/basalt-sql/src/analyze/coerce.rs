@@ -94,7 +94,9 @@ impl Analyzer<'_> {
             }
             // A request's value is text that the engine reads as whatever type the place asks for.
             kind @ ExprKind::Param(Param::Literal(_) | Param::LiteralList(_)) => Ok(Expr::new(kind, target)),
-            kind => Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(kind, TypeRef::of(oid::TEXT))), explicit: true }, target)),
+            kind => {
+                Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(kind, TypeRef::of(oid::TEXT))), explicit: true }, target))
+            }
         }
     }
 
@@ -135,7 +137,9 @@ impl Analyzer<'_> {
         match pg::cast(value.as_ref(), plain, target, explicit) {
             Ok(value) => Ok(Expr::new(ExprKind::Const(value), target)),
             Err(e) if explicit => Err(e.into()),
-            Err(_) => Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(ExprKind::Const(value), plain)), explicit }, target)),
+            Err(_) => {
+                Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(ExprKind::Const(value), plain)), explicit }, target))
+            }
         }
     }
 
@@ -181,7 +185,9 @@ impl Analyzer<'_> {
         match (target.oid, parts.as_slice()) {
             (oid::REGCLASS, [name]) => {
                 let found = schemas().find_map(|s| self.catalog.relation(s, name));
-                found.map(|r| constant(r.oid)).or_else(|| schemas().find_map(|s| self.catalog.index(s, name)).map(|(_, i)| constant(i.oid)))
+                found
+                    .map(|r| constant(r.oid))
+                    .or_else(|| schemas().find_map(|s| self.catalog.index(s, name)).map(|(_, i)| constant(i.oid)))
             }
             (oid::REGCLASS, [schema, name]) => {
                 let found = self.catalog.relation(schema, name).map(|r| constant(r.oid));
@@ -235,8 +241,11 @@ impl Analyzer<'_> {
     pub(super) fn assign(&self, expr: Expr, target: TypeRef, column: &str) -> Result<Expr> {
         let source = expr.ty.oid;
         self.try_coerce(expr, target, CastContext::Assignment)?.ok_or_else(|| {
-            let message =
-                format!("column \"{column}\" is of type {} but expression is of type {}", self.shown(target.oid), self.shown(source));
+            let message = format!(
+                "column \"{column}\" is of type {} but expression is of type {}",
+                self.shown(target.oid),
+                self.shown(source)
+            );
             error(SqlState::DATATYPE_MISMATCH, message).hint("You will need to rewrite or cast the expression.")
         })
     }

@@ -65,7 +65,10 @@ impl Analyzer<'_> {
                 }
                 Ok(any_of(arms))
             }
-            _ => Err(error(SqlState::FEATURE_NOT_SUPPORTED, format!("could not determine interpretation of row comparison operator {symbol}"))),
+            _ => Err(error(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("could not determine interpretation of row comparison operator {symbol}"),
+            )),
         }
     }
 
@@ -187,8 +190,7 @@ impl Analyzer<'_> {
                 .collect::<Result<_>>()?;
             return Ok(Expr::new(ExprKind::InList { expr: Box::new(left), list, negated }, BOOL));
         }
-        let parts =
-            items.into_iter().map(|item| self.operator(symbol, Some(left.clone()), item)).collect::<Result<Vec<_>>>()?;
+        let parts = items.into_iter().map(|item| self.operator(symbol, Some(left.clone()), item)).collect::<Result<Vec<_>>>()?;
         Ok(if negated { all_of(parts) } else { any_of(parts) })
     }
 
@@ -274,7 +276,9 @@ impl Analyzer<'_> {
         use crate::typed::{Body, contains_aggregate, facts, volatility};
         let plain = query.ctes.is_empty() && query.limit.is_none() && query.offset.is_none();
         let simple = match &query.body {
-            Body::Select(s) if plain && s.from.is_empty() && s.filter.is_none() && s.group_by.is_empty() && s.having.is_none() => {
+            Body::Select(s)
+                if plain && s.from.is_empty() && s.filter.is_none() && s.group_by.is_empty() && s.having.is_none() =>
+            {
                 match s.targets.as_slice() {
                     [target] => {
                         let e = &target.expr;

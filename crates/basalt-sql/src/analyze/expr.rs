@@ -70,7 +70,9 @@ impl Analyzer<'_> {
             T::Row(items) => self.row(items),
             T::Case { operand, arms, otherwise } => self.case(operand.as_deref(), arms, otherwise.as_deref()),
             T::Coalesce(args) => self.alike(args, "COALESCE", ExprKind::Coalesce),
-            T::Extreme { greatest: true, args } => self.alike(args, "GREATEST", |args| ExprKind::Extreme { greatest: true, args }),
+            T::Extreme { greatest: true, args } => {
+                self.alike(args, "GREATEST", |args| ExprKind::Extreme { greatest: true, args })
+            }
             T::Extreme { greatest: false, args } => self.alike(args, "LEAST", |args| ExprKind::Extreme { greatest: false, args }),
             T::NullIf(left, right) => self.null_if(left, right),
             T::Call(call) => self.call(call),
@@ -150,9 +152,7 @@ impl Analyzer<'_> {
         let declared = n.checked_sub(1).and_then(|at| usize::try_from(at).ok()).and_then(|at| self.ctx.params.get(at));
         let ty = match declared {
             Some(ty) => *ty,
-            None if self.ctx.infer_params && n > 0 => {
-                self.params.borrow().get(&n).copied().unwrap_or(TypeRef::of(oid::UNKNOWN))
-            }
+            None if self.ctx.infer_params && n > 0 => self.params.borrow().get(&n).copied().unwrap_or(TypeRef::of(oid::UNKNOWN)),
             None => return Err(error(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter ${n}"))),
         };
         Ok(Expr::new(ExprKind::Param(Param::Numbered(n)), ty))
@@ -256,11 +256,9 @@ impl Analyzer<'_> {
             let columns = self.info.get(&range).map(|i| i.columns.clone());
             let columns = columns.or_else(|| self.ctx.rows.iter().find(|r| r.range == range).map(|r| r.columns.clone()));
             let found = columns.iter().flatten().find(|(name, ..)| name == field);
-            return found.map(|(_, number, ty)| Expr::column(range, *number, *ty)).ok_or_else(|| {
-                match self.info.get(&range) {
-                    Some(info) => error(SqlState::UNDEFINED_COLUMN, format!("column {}.{field} does not exist", info.alias)),
-                    None => error(SqlState::UNDEFINED_COLUMN, format!("column \"{field}\" not found in data type record")),
-                }
+            return found.map(|(_, number, ty)| Expr::column(range, *number, *ty)).ok_or_else(|| match self.info.get(&range) {
+                Some(info) => error(SqlState::UNDEFINED_COLUMN, format!("column {}.{field} does not exist", info.alias)),
+                None => error(SqlState::UNDEFINED_COLUMN, format!("column \"{field}\" not found in data type record")),
             });
         }
         let def = self.catalog.type_by_oid(types::base_type(self.catalog, inner.ty).oid);
@@ -270,7 +268,10 @@ impl Analyzer<'_> {
                 oid::RECORD => format!("could not identify column \"{field}\" in record data type"),
                 _ => format!("column notation .{field} applied to type {shown}, which is not a composite type"),
             };
-            return Err(error(if inner.ty.oid == oid::RECORD { SqlState::UNDEFINED_COLUMN } else { SqlState::WRONG_OBJECT_TYPE }, message));
+            return Err(error(
+                if inner.ty.oid == oid::RECORD { SqlState::UNDEFINED_COLUMN } else { SqlState::WRONG_OBJECT_TYPE },
+                message,
+            ));
         };
         let found = fields.iter().enumerate().find(|(_, (name, ..))| name == field);
         let Some((at, (_, ty, typmod))) = found else {
@@ -348,14 +349,24 @@ impl Analyzer<'_> {
         let (args, result) = resolve::concrete(self.catalog, &actual, args, row.result)
             .ok_or_else(|| self.no_operator(symbol, left, right, Choice::None, false))?;
         if args.contains(&oid::UNKNOWN) {
-            return Err(error(SqlState::DATATYPE_MISMATCH, "could not determine polymorphic type because input has type unknown"));
+            return Err(error(
+                SqlState::DATATYPE_MISMATCH,
+                "could not determine polymorphic type because input has type unknown",
+            ));
         }
         let right = args.last().copied().unwrap_or(row.right);
         let left = left.and(args.first().copied());
         Ok(ChosenOperator { symbol: row.symbol, imp: row.imp, left, right, result })
     }
 
-    fn no_operator(&self, symbol: &str, left: Option<Oid>, right: Oid, choice: Choice, unknown_symbol: bool) -> super::AnalyzeError {
+    fn no_operator(
+        &self,
+        symbol: &str,
+        left: Option<Oid>,
+        right: Oid,
+        choice: Choice,
+        unknown_symbol: bool,
+    ) -> super::AnalyzeError {
         let shown = match left {
             Some(left) => format!("{} {symbol} {}", self.shown(left), self.shown(right)),
             None => format!("{symbol} {}", self.shown(right)),
@@ -364,7 +375,8 @@ impl Analyzer<'_> {
             return error(SqlState::AMBIGUOUS_FUNCTION, format!("operator is not unique: {shown}"))
                 .hint("Could not choose a best candidate operator. You might need to add explicit type casts.");
         }
-        let only_postgres = |ty: Oid| matches!(types::category(self.catalog, ty), 'R') || matches!(ty, oid::TSVECTOR | oid::TSQUERY);
+        let only_postgres =
+            |ty: Oid| matches!(types::category(self.catalog, ty), 'R') || matches!(ty, oid::TSVECTOR | oid::TSQUERY);
         if (unknown_symbol && builtins::is_known_elsewhere(symbol)) || only_postgres(right) || left.is_some_and(only_postgres) {
             return super::error::unsupported(format_args!("operator {shown}"));
         }
@@ -380,9 +392,27 @@ impl Analyzer<'_> {
                 let expr = self.settled(expr)?;
                 return Ok(self.is_null(expr, negated));
             }
-            IsTest::True => if negated { "IS NOT TRUE" } else { "IS TRUE" },
-            IsTest::False => if negated { "IS NOT FALSE" } else { "IS FALSE" },
-            IsTest::Unknown => if negated { "IS NOT UNKNOWN" } else { "IS UNKNOWN" },
+            IsTest::True => {
+                if negated {
+                    "IS NOT TRUE"
+                } else {
+                    "IS TRUE"
+                }
+            }
+            IsTest::False => {
+                if negated {
+                    "IS NOT FALSE"
+                } else {
+                    "IS FALSE"
+                }
+            }
+            IsTest::Unknown => {
+                if negated {
+                    "IS NOT UNKNOWN"
+                } else {
+                    "IS UNKNOWN"
+                }
+            }
         };
         let expr = Box::new(self.condition(expr, what)?);
         Ok(match test {
@@ -468,7 +498,9 @@ fn constant(kind: &tree::ExprKind) -> Result<Expr> {
 fn misplaced(kind: &tree::ExprKind) -> super::AnalyzeError {
     match kind {
         tree::ExprKind::Star(_) => error(SqlState::SYNTAX_ERROR, "row expansion via \"*\" is not supported here"),
-        tree::ExprKind::Special(word) if word == "default" => error(SqlState::SYNTAX_ERROR, "DEFAULT is not allowed in this context"),
+        tree::ExprKind::Special(word) if word == "default" => {
+            error(SqlState::SYNTAX_ERROR, "DEFAULT is not allowed in this context")
+        }
         tree::ExprKind::Special(text) => unsupported(text.split('(').next().unwrap_or("this expression").trim()),
         _ => unsupported("a bit string constant"),
     }
@@ -516,9 +548,9 @@ fn number(text: &str) -> Result<Expr> {
     let digits = text.replace('_', "");
     let (sign, plain) = digits.strip_prefix('-').map_or(("", digits.as_str()), |rest| ("-", rest));
     let lower = plain.to_ascii_lowercase();
-    let radix = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find_map(|(prefix, radix)| {
-        lower.strip_prefix(prefix).map(|rest| (rest.to_owned(), radix))
-    });
+    let radix = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .into_iter()
+        .find_map(|(prefix, radix)| lower.strip_prefix(prefix).map(|rest| (rest.to_owned(), radix)));
     let parsed = match &radix {
         Some((rest, radix)) => i64::from_str_radix(&format!("{sign}{rest}"), *radix).ok(),
         None => format!("{sign}{plain}").parse::<i64>().ok(),

@@ -23,10 +23,10 @@ pub(super) struct CteEntry {
 
 impl Analyzer<'_> {
     /// The items of FROM, added to the current scope.
-    pub(super) fn from_list(&mut self, items: &[FromItem]) -> Result<Vec<From>> {
+    pub(super) fn items_of_from(&mut self, items: &[FromItem]) -> Result<Vec<From>> {
         let mut list = Vec::with_capacity(items.len());
         for item in items {
-            let (from, scope) = self.from_item(item)?;
+            let (from, scope) = self.item(item)?;
             self.check_aliases(&scope)?;
             if let Some(current) = self.scopes.last_mut() {
                 current.add(scope);
@@ -41,24 +41,26 @@ impl Analyzer<'_> {
         distinct_aliases(current, &new.tables)
     }
 
-    fn from_item(&mut self, item: &FromItem) -> Result<(From, Scope)> {
+    fn item(&mut self, item: &FromItem) -> Result<(From, Scope)> {
         self.deeper(|a| match item {
             FromItem::Table { name, alias, sample, only: _ } => {
                 if *sample {
                     return Err(unsupported("TABLESAMPLE").at(name.pos));
                 }
-                a.from_table(name, alias.as_ref()).map_err(|e| e.at(name.pos))
+                a.table_item(name, alias.as_ref()).map_err(|e| e.at(name.pos))
             }
-            FromItem::Query { query, lateral, alias } => a.from_query(query, *lateral, alias.as_ref()),
+            FromItem::Query { query, lateral, alias } => a.query_item(query, *lateral, alias.as_ref()),
             FromItem::Function { calls, lateral: _, with_ordinality, alias, columns } => {
                 let [call] = calls.as_slice() else { return Err(unsupported("ROWS FROM with several functions")) };
-                a.from_function(call, *with_ordinality, alias.as_ref(), columns)
+                a.function_item(call, *with_ordinality, alias.as_ref(), columns)
             }
-            FromItem::Join { kind, natural, left, right, on, alias } => a.from_join(*kind, *natural, left, right, on, alias.as_ref()),
+            FromItem::Join { kind, natural, left, right, on, alias } => {
+                a.join_item(*kind, *natural, left, right, on, alias.as_ref())
+            }
         })
     }
 
-    fn from_table(&mut self, name: &tree::Name, alias: Option<&tree::Alias>) -> Result<(From, Scope)> {
+    fn table_item(&mut self, name: &tree::Name, alias: Option<&tree::Alias>) -> Result<(From, Scope)> {
         if name.schema.is_none()
             && let Some(cte) = self.ctes.iter().rev().find(|c| c.name == name.name).cloned()
         {
@@ -79,7 +81,9 @@ impl Analyzer<'_> {
                 From::Query { range, query, lateral: false, alias: shown, view: Some(Oid(relation.oid)) }
             }
             RelationKind::Sequence => return Err(unsupported("reading a sequence as a table")),
-            RelationKind::Table | RelationKind::MaterializedView => From::Table { range, relation: Oid(relation.oid), alias: shown },
+            RelationKind::Table | RelationKind::MaterializedView => {
+                From::Table { range, relation: Oid(relation.oid), alias: shown }
+            }
         };
         Ok((from, Scope::of_table(table)))
     }
@@ -109,7 +113,9 @@ impl Analyzer<'_> {
             let message = format!("infinite recursion detected in rules for relation \"{}\"", relation.name);
             return Err(error(SqlState::INVALID_OBJECT_DEFINITION, message));
         }
-        let Some(view) = &relation.view else { return Err(error(SqlState::INTERNAL, format!("view \"{}\" has no query", relation.name))) };
+        let Some(view) = &relation.view else {
+            return Err(error(SqlState::INTERNAL, format!("view \"{}\" has no query", relation.name)));
+        };
         let tree = crate::parse::query(&view.query).map_err(|e| error(e.code, e.message))?;
         let ctx = Context { search_path: self.ctx.search_path.clone(), ..Context::default() };
         let mut inner = Analyzer::new(self.catalog, &ctx);
@@ -129,7 +135,7 @@ impl Analyzer<'_> {
         Ok(query)
     }
 
-    fn from_query(&mut self, query: &tree::Query, lateral: bool, alias: Option<&tree::Alias>) -> Result<(From, Scope)> {
+    fn query_item(&mut self, query: &tree::Query, lateral: bool, alias: Option<&tree::Alias>) -> Result<(From, Scope)> {
         let siblings = if lateral { None } else { self.scopes.last_mut().map(std::mem::take) };
         if let (Some(siblings), Some(current)) = (&siblings, self.scopes.last_mut()) {
             current.hidden = siblings.tables.iter().map(|t| t.alias.clone()).collect();
@@ -150,14 +156,14 @@ impl Analyzer<'_> {
         Ok((From::Query { range, query: Box::new(typed), lateral, alias: shown, view: None }, Scope::of_table(table)))
     }
 
-    fn from_function(
+    fn function_item(
         &mut self,
         call: &tree::Expr,
         with_ordinality: bool,
         alias: Option<&tree::Alias>,
         definitions: &[(String, tree::TypeName)],
     ) -> Result<(From, Scope)> {
-        let (typed, mut columns, name) = self.from_call(call)?;
+        let super::call::Called { call: typed, mut columns, name } = self.called_columns(call)?;
         let shown = alias.map_or(name.as_str(), |a| a.name.as_str()).to_owned();
         let composite = columns.len() > 1;
         let mut scalar = false;
@@ -198,7 +204,7 @@ impl Analyzer<'_> {
         Ok((from, Scope::of_table(table)))
     }
 
-    fn from_join(
+    fn join_item(
         &mut self,
         kind: JoinKind,
         natural: bool,
@@ -207,14 +213,14 @@ impl Analyzer<'_> {
         on: &JoinOn,
         alias: Option<&tree::Alias>,
     ) -> Result<(From, Scope)> {
-        let (left, left_scope) = self.from_item(left)?;
+        let (left, left_scope) = self.item(left)?;
         // The right side may look at the left one if it is lateral.
         let sizes = self.scopes.last_mut().map(|current| {
             let sizes = (current.tables.len(), current.columns.len());
             current.add(left_scope.clone());
             sizes
         });
-        let right = self.from_item(right);
+        let right = self.item(right);
         if let (Some((tables, columns)), Some(current)) = (sizes, self.scopes.last_mut()) {
             current.tables.truncate(tables);
             current.columns.truncate(columns);
@@ -224,7 +230,12 @@ impl Analyzer<'_> {
         let using: Option<Vec<String>> = match on {
             JoinOn::Using(names) => Some(names.clone()),
             _ if natural => Some(
-                left_scope.columns.iter().filter(|l| right_scope.columns.iter().any(|r| r.name == l.name)).map(|l| l.name.clone()).collect(),
+                left_scope
+                    .columns
+                    .iter()
+                    .filter(|l| right_scope.columns.iter().any(|r| r.name == l.name))
+                    .map(|l| l.name.clone())
+                    .collect(),
             ),
             _ => None,
         };

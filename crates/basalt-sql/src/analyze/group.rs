@@ -40,14 +40,16 @@ impl Visitor for Check<'_, '_> {
                 self.failed = Some(if self.in_subquery {
                     error(SqlState::GROUPING_ERROR, format!("subquery uses ungrouped column \"{alias}.{name}\" from outer query"))
                 } else {
-                    let message =
-                        format!("column \"{alias}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+                    let message = format!(
+                        "column \"{alias}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                    );
                     error(SqlState::GROUPING_ERROR, message)
                 });
             }
             ExprKind::WholeRow { range } if self.own.contains(range) && !self.determined.contains(range) => {
                 let alias = self.analyzer.info.get(range).map_or("?", |i| i.alias.as_str());
-                let message = format!("column \"{alias}.*\" must appear in the GROUP BY clause or be used in an aggregate function");
+                let message =
+                    format!("column \"{alias}.*\" must appear in the GROUP BY clause or be used in an aggregate function");
                 self.failed = Some(error(SqlState::GROUPING_ERROR, message));
             }
             _ => walk_expr(self, expr),
@@ -56,8 +58,15 @@ impl Visitor for Check<'_, '_> {
 }
 
 impl Analyzer<'_> {
-    pub(super) fn check_grouping(&self, targets: &[Target], having: Option<&Expr>, order_by: &[Order], group_by: &[Expr]) -> Result<()> {
-        let own: BTreeSet<RangeId> = self.scopes.last().map(|s| s.tables.iter().filter_map(|t| t.range).collect()).unwrap_or_default();
+    pub(super) fn check_grouping(
+        &self,
+        targets: &[Target],
+        having: Option<&Expr>,
+        order_by: &[Order],
+        group_by: &[Expr],
+    ) -> Result<()> {
+        let own: BTreeSet<RangeId> =
+            self.scopes.last().map(|s| s.tables.iter().filter_map(|t| t.range).collect()).unwrap_or_default();
         let determined = own.iter().copied().filter(|range| self.key_is_grouped(*range, group_by)).collect();
         let mut check = Check { analyzer: self, grouped: group_by, own, determined, in_subquery: false, failed: None };
         for expr in targets.iter().map(|t| &t.expr).chain(having).chain(order_by.iter().map(|o| &o.expr)) {
@@ -71,7 +80,9 @@ impl Analyzer<'_> {
         let Some(key) = relation.and_then(|r| r.primary_key()) else { return false };
         !key.is_empty()
             && key.iter().all(|attnum| {
-                group_by.iter().any(|e| matches!(e.kind, ExprKind::Column { range: r, column } if r == range && column == *attnum))
+                group_by
+                    .iter()
+                    .any(|e| matches!(e.kind, ExprKind::Column { range: r, column } if r == range && column == *attnum))
             })
     }
 }

@@ -61,6 +61,7 @@ impl Analyzer<'_> {
                 (body, order_by)
             }
         };
+        check_locking(&query.locking, &body)?;
         let limit = self.row_count(query.limit.as_ref(), Clause::Limit, "LIMIT")?;
         let offset = self.row_count(query.offset.as_ref(), Clause::Offset, "OFFSET")?;
         Ok(Query { ctes, body, order_by, limit, offset })
@@ -101,7 +102,8 @@ impl Analyzer<'_> {
         left: &SetExpr,
         right: &SetExpr,
     ) -> Result<Query> {
-        let not_yet = |what: &str| Err(error(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} in a recursive query is not implemented")));
+        let not_yet =
+            |what: &str| Err(error(SqlState::FEATURE_NOT_SUPPORTED, format!("{what} in a recursive query is not implemented")));
         if query.with.is_some() {
             return Err(unsupported("WITH inside a recursive query"));
         }
@@ -293,6 +295,45 @@ impl Analyzer<'_> {
         self.try_coerce(expr, ty, context)?.ok_or_else(|| {
             error(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", self.shown(source), self.shown(ty.oid)))
         })
+    }
+}
+
+/// FOR UPDATE and friends: nothing to do with one writer, but PostgreSQL's refusals stay.
+fn check_locking(locking: &[tree::Locking], body: &Body) -> Result<()> {
+    let Some(lock) = locking.first() else { return Ok(()) };
+    let strength = lock.strength.to_ascii_uppercase();
+    let refused = |what: &str| Err(error(SqlState::FEATURE_NOT_SUPPORTED, format!("FOR {strength} is not allowed with {what}")));
+    let select = match body {
+        Body::Select(select) => select,
+        Body::Values { .. } => return refused("VALUES"),
+        Body::Set { .. } => return refused("UNION/INTERSECT/EXCEPT"),
+    };
+    let any = |test: fn(&Expr) -> bool| select.targets.iter().any(|t| test(&t.expr));
+    if select.distinct.is_some() {
+        return refused("DISTINCT clause");
+    }
+    if !select.group_by.is_empty() {
+        return refused("GROUP BY clause");
+    }
+    if select.having.is_some() {
+        return refused("HAVING clause");
+    }
+    if any(crate::typed::contains_aggregate) {
+        return refused("aggregate functions");
+    }
+    if any(crate::typed::facts::contains_window) {
+        return refused("window functions");
+    }
+    let mut names = Vec::new();
+    for item in &select.from {
+        item.each_leaf(&mut |leaf| names.push(leaf.alias()));
+    }
+    match locking.iter().flat_map(|l| &l.of).find(|name| !names.contains(&name.name.as_str())) {
+        Some(name) => {
+            let message = format!("relation \"{}\" in FOR {strength} clause not found in FROM clause", name.name);
+            Err(error(SqlState::UNDEFINED_TABLE, message).at(name.pos))
+        }
+        None => Ok(()),
     }
 }
 

@@ -63,7 +63,9 @@ pub fn choose(catalog: &Catalog, actual: &[Oid], candidates: &[Vec<Oid>]) -> Cho
         let fits = |at: &usize| {
             args_of(*at).iter().zip(&wanted).all(|(arg, slot)| match slot {
                 None => true,
-                Some((category, preferred)) => types::category(catalog, *arg) == *category && (!preferred || types::is_preferred(*arg)),
+                Some((category, preferred)) => {
+                    types::category(catalog, *arg) == *category && (!preferred || types::is_preferred(*arg))
+                }
             })
         };
         let kept: Vec<usize> = left.iter().copied().filter(|at| fits(at)).collect();

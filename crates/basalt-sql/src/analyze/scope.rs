@@ -211,7 +211,10 @@ impl Analyzer<'_> {
             [table, name] => self.qualified_column(None, table, name),
             [schema, table, name] => self.qualified_column(Some(schema), table, name),
             [_, schema, table, name] => self.qualified_column(Some(schema), table, name),
-            _ => Err(error(SqlState::SYNTAX_ERROR, format!("improper qualified name (too many dotted names): {}", parts.join(".")))),
+            _ => Err(error(
+                SqlState::SYNTAX_ERROR,
+                format!("improper qualified name (too many dotted names): {}", parts.join(".")),
+            )),
         }
     }
 
@@ -221,9 +224,12 @@ impl Analyzer<'_> {
 
     fn variable(&self, qualifier: Option<&str>, name: &str) -> Option<Expr> {
         // The innermost declaration comes last.
-        let found = self.ctx.variables.iter().rev().find(|v| {
-            v.name == name && (qualifier.is_none() || qualifier == v.qualifier.as_deref())
-        })?;
+        let found = self
+            .ctx
+            .variables
+            .iter()
+            .rev()
+            .find(|v| v.name == name && (qualifier.is_none() || qualifier == v.qualifier.as_deref()))?;
         Some(Expr::new(ExprKind::Param(found.param.clone()), found.ty))
     }
 
@@ -258,9 +264,10 @@ impl Analyzer<'_> {
     pub(super) fn row_of(&self, parts: &[String]) -> Result<Expr> {
         let found = match parts {
             [table] => self.whole_row(table),
-            [schema, table] => self.find_table(Some(schema), table)?.and_then(|t| t.range).map(|range| {
-                Expr::new(ExprKind::WholeRow { range }, TypeRef::of(basalt_types::pg::oid::RECORD))
-            }),
+            [schema, table] => self
+                .find_table(Some(schema), table)?
+                .and_then(|t| t.range)
+                .map(|range| Expr::new(ExprKind::WholeRow { range }, TypeRef::of(basalt_types::pg::oid::RECORD))),
             _ => None,
         };
         found.ok_or_else(|| self.missing_table(parts.last().map_or("", String::as_str), &parts.join(".")))
@@ -304,9 +311,8 @@ impl Analyzer<'_> {
             if let Some(row) = self.ctx.rows.iter().rev().find(|r| r.name == table) {
                 let column = row.columns.iter().find(|(n, ..)| n == name);
                 let found = column.map(|(_, number, ty)| Expr::column(row.range, *number, *ty));
-                return found.ok_or_else(|| {
-                    error(SqlState::UNDEFINED_COLUMN, format!("record \"{table}\" has no field \"{name}\""))
-                });
+                return found
+                    .ok_or_else(|| error(SqlState::UNDEFINED_COLUMN, format!("record \"{table}\" has no field \"{name}\"")));
             }
             if let Some(variable) = self.variable(Some(table), name) {
                 return Ok(variable);
@@ -319,14 +325,17 @@ impl Analyzer<'_> {
 
     /// The error for a table that FROM does not have, or has under another name or out of reach.
     pub(super) fn missing_table(&self, table: &str, shown: &str) -> AnalyzeError {
-        let invalid = || error(SqlState::UNDEFINED_TABLE, format!("invalid reference to FROM-clause entry for table \"{shown}\""));
+        let invalid =
+            || error(SqlState::UNDEFINED_TABLE, format!("invalid reference to FROM-clause entry for table \"{shown}\""));
         let named = |t: &&ScopeTable| t.range.and_then(|r| self.info.get(&r)).is_some_and(|i| self.is_relation_named(i, table));
         if let Some(alias) = self.scopes.iter().rev().flat_map(|s| &s.tables).find(named) {
             return invalid().hint(format!("Perhaps you meant to reference the table alias \"{}\".", alias.alias));
         }
         if self.scopes.iter().any(|s| s.hidden.iter().any(|name| name == table)) {
             return invalid()
-                .detail(format!("There is an entry for table \"{table}\", but it cannot be referenced from this part of the query."))
+                .detail(format!(
+                    "There is an entry for table \"{table}\", but it cannot be referenced from this part of the query."
+                ))
                 .hint("To reference that table, you must mark this subquery with LATERAL.");
         }
         error(SqlState::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{shown}\""))
@@ -357,9 +366,10 @@ impl Analyzer<'_> {
     /// The row source a qualified name means.
     pub(super) fn find_table(&self, schema: Option<&str>, table: &str) -> Result<Option<&ScopeTable>> {
         for scope in self.scopes.iter().rev() {
-            let mut found = scope.tables.iter().filter(|t| {
-                t.alias == table && schema.is_none_or(|schema| t.schema.as_deref() == Some(schema))
-            });
+            let mut found = scope
+                .tables
+                .iter()
+                .filter(|t| t.alias == table && schema.is_none_or(|schema| t.schema.as_deref() == Some(schema)));
             if let Some(first) = found.next() {
                 if found.next().is_some() {
                     return Err(error(SqlState::new(b"42P09"), format!("table reference \"{table}\" is ambiguous")));

@@ -22,7 +22,12 @@ pub(super) fn position(text: &str, count: usize, clause: &str) -> Result<usize> 
 
 impl Analyzer<'_> {
     /// A SELECT with the ORDER BY that belongs to it.
-    pub(super) fn select(&mut self, select: &tree::Select, order_by: &[tree::OrderItem], settle: bool) -> Result<(Select, Vec<Order>)> {
+    pub(super) fn select(
+        &mut self,
+        select: &tree::Select,
+        order_by: &[tree::OrderItem],
+        settle: bool,
+    ) -> Result<(Select, Vec<Order>)> {
         if select.grouping_sets {
             return Err(unsupported("grouping by GROUPING SETS, CUBE or ROLLUP").at(select.pos));
         }
@@ -34,8 +39,13 @@ impl Analyzer<'_> {
         result
     }
 
-    fn select_parts(&mut self, select: &tree::Select, order_by: &[tree::OrderItem], settle: bool) -> Result<(Select, Vec<Order>)> {
-        let mut from = self.from_list(&select.from)?;
+    fn select_parts(
+        &mut self,
+        select: &tree::Select,
+        order_by: &[tree::OrderItem],
+        settle: bool,
+    ) -> Result<(Select, Vec<Order>)> {
+        let mut from = self.items_of_from(&select.from)?;
         let mut targets = self.targets(&select.items, Clause::Select)?;
         let filter = match &select.filter {
             Some(filter) => Some(self.within(Clause::Where, |a| a.condition(filter, "WHERE"))?),
@@ -78,7 +88,8 @@ impl Analyzer<'_> {
             }
         }
         let expanded = self.scopes.last_mut().and_then(|s| s.expanded.take()).unwrap_or_default();
-        let aggregates = targets.iter().map(|t| &t.expr).chain(keys.iter().map(|k| &k.expr)).chain(&having).any(contains_aggregate);
+        let aggregates =
+            targets.iter().map(|t| &t.expr).chain(keys.iter().map(|k| &k.expr)).chain(&having).any(contains_aggregate);
         if aggregates || having.is_some() || !group_by.is_empty() {
             if !expanded.is_empty() {
                 return Err(unsupported("a set-returning function in the select list of a grouped query"));
@@ -134,7 +145,10 @@ impl Analyzer<'_> {
     /// `new.*`.
     fn row_star(&self, name: &str) -> Option<Vec<Target>> {
         let row = self.ctx.rows.iter().rev().find(|r| r.name == name)?;
-        let target = |(name, number, ty): &(String, i16, TypeRef)| Target { expr: Expr::column(row.range, *number, *ty), name: name.clone() };
+        let target = |(name, number, ty): &(String, i16, TypeRef)| Target {
+            expr: Expr::column(row.range, *number, *ty),
+            name: name.clone(),
+        };
         Some(row.columns.iter().map(target).collect())
     }
 
@@ -142,7 +156,10 @@ impl Analyzer<'_> {
     fn fields(&self, row: Expr) -> Result<Vec<Target>> {
         if let ExprKind::WholeRow { range } = row.kind {
             let columns = self.info.get(&range).map(|i| i.columns.as_slice()).unwrap_or_default();
-            let target = |(name, number, ty): &(String, i16, TypeRef)| Target { expr: Expr::column(range, *number, *ty), name: name.clone() };
+            let target = |(name, number, ty): &(String, i16, TypeRef)| Target {
+                expr: Expr::column(range, *number, *ty),
+                name: name.clone(),
+            };
             return Ok(columns.iter().map(target).collect());
         }
         let def = self.catalog.type_by_oid(types::base_type(self.catalog, row.ty).oid);
@@ -151,7 +168,10 @@ impl Analyzer<'_> {
                 .iter()
                 .zip(0u16..)
                 .map(|((name, ty, typmod), index)| Target {
-                    expr: Expr::new(ExprKind::Field { expr: Box::new(row.clone()), index }, TypeRef { oid: Oid(*ty), typmod: *typmod }),
+                    expr: Expr::new(
+                        ExprKind::Field { expr: Box::new(row.clone()), index },
+                        TypeRef { oid: Oid(*ty), typmod: *typmod },
+                    ),
                     name: name.clone(),
                 })
                 .collect()),
@@ -174,7 +194,11 @@ impl Analyzer<'_> {
             tree::ExprKind::Column(parts) => match parts.as_slice() {
                 [name] => {
                     let is_input = || self.scopes.last().is_some_and(|s| s.columns.iter().any(|c| c.name == *name));
-                    if clause == Clause::GroupBy && is_input() { None } else { output_named(targets, name, what).map_err(|e| e.at(expr.pos))? }
+                    if clause == Clause::GroupBy && is_input() {
+                        None
+                    } else {
+                        output_named(targets, name, what).map_err(|e| e.at(expr.pos))?
+                    }
                 }
                 _ => None,
             },

@@ -3,9 +3,9 @@
 use basalt_types::pg::oid;
 use basalt_types::{TypeRef, Value};
 
+use super::Analyzer;
 use super::coerce::relabel;
 use super::error::{Result, unsupported};
-use super::Analyzer;
 use crate::typed::{Expr, ExprKind, Param, SessionParam};
 
 fn session(param: SessionParam, ty: basalt_types::Oid) -> Expr {

@@ -9,6 +9,7 @@ use super::error::{Result, error, unsupported};
 use crate::tree;
 
 /// Types that PostgreSQL or its usual extensions have and Basalt does not: refused by name instead of "does not exist".
+#[rustfmt::skip]
 const ELSEWHERE: [&str; 24] = [
     "money", "bit", "varbit", "point", "line", "lseg", "box", "path", "polygon", "circle", "macaddr8", "pg_lsn", "xid", "cid", "tid", "vector",
     "halfvec", "sparsevec", "geometry", "geography", "hstore", "ltree", "cube", "jsonpath",
@@ -53,7 +54,11 @@ pub fn category(catalog: &Catalog, ty: Oid) -> char {
         return builtin.category;
     }
     match ty {
-        pseudo::ANYNONARRAY | pseudo::ANYENUM | pseudo::ANYCOMPATIBLE | pseudo::ANYCOMPATIBLEARRAY | pseudo::ANYCOMPATIBLENONARRAY => 'P',
+        pseudo::ANYNONARRAY
+        | pseudo::ANYENUM
+        | pseudo::ANYCOMPATIBLE
+        | pseudo::ANYCOMPATIBLEARRAY
+        | pseudo::ANYCOMPATIBLENONARRAY => 'P',
         _ => match catalog.type_by_oid(ty) {
             Some(def) if def.array_oid == ty.0 => 'A',
             Some(def) => match def.kind {
@@ -211,9 +216,11 @@ fn percent_type(catalog: &Catalog, search_path: &[String], name: &tree::TypeName
         _ => (None, ""),
     };
     let table = parts.split_last().map(|(_, rest)| rest.join(".")).unwrap_or_default();
-    let relation = relation.ok_or_else(|| error(SqlState::UNDEFINED_TABLE, format!("relation \"{table}\" does not exist")).at(name.pos))?;
+    let relation =
+        relation.ok_or_else(|| error(SqlState::UNDEFINED_TABLE, format!("relation \"{table}\" does not exist")).at(name.pos))?;
     let column = relation.column(column).ok_or_else(|| {
-        error(SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{}\" does not exist", relation.name)).at(name.pos)
+        error(SqlState::UNDEFINED_COLUMN, format!("column \"{column}\" of relation \"{}\" does not exist", relation.name))
+            .at(name.pos)
     })?;
     Ok(column.type_ref())
 }
@@ -244,7 +251,8 @@ fn modifier(ty: Oid, name: &tree::TypeName) -> Result<i32> {
             if !(-1000..=1000).contains(&scale) {
                 return Err(invalid(format!("NUMERIC scale {scale} must be between -1000 and 1000")));
             }
-            i32::try_from(((precision << 16) | (scale & 0x7ff)) + 4).map_err(|_| invalid("invalid NUMERIC type modifier".to_owned()))
+            i32::try_from(((precision << 16) | (scale & 0x7ff)) + 4)
+                .map_err(|_| invalid("invalid NUMERIC type modifier".to_owned()))
         }
         (oid::TIME | oid::TIMETZ | oid::TIMESTAMP | oid::TIMESTAMPTZ, [p]) => {
             if *p < 0 {

@@ -21,9 +21,12 @@ impl Analyzer<'_> {
     ) -> Result<Expr> {
         self.clause.check_window()?;
         let over = self.merged_window(over, 0)?;
-        let partition_by = self.within(Clause::WindowPart, |a| over.partition_by.iter().map(|e| a.settled(e)).collect::<Result<Vec<_>>>())?;
-        let order_by = self.within(Clause::WindowPart, |a| over.order_by.iter().map(|o| a.order_key(o)).collect::<Result<Vec<Order>>>())?;
-        let kind = ExprKind::Window { name: f.name, imp: f.imp, args, star, filter, partition_by, order_by, frame: over.frame.clone() };
+        let partition_by =
+            self.within(Clause::WindowPart, |a| over.partition_by.iter().map(|e| a.settled(e)).collect::<Result<Vec<_>>>())?;
+        let order_by =
+            self.within(Clause::WindowPart, |a| over.order_by.iter().map(|o| a.order_key(o)).collect::<Result<Vec<Order>>>())?;
+        let kind =
+            ExprKind::Window { name: f.name, imp: f.imp, args, star, filter, partition_by, order_by, frame: over.frame.clone() };
         Ok(Expr::new(kind, ty))
     }
 
@@ -35,7 +38,8 @@ impl Analyzer<'_> {
             return Err(error(SqlState::UNDEFINED_OBJECT, format!("window \"{base}\" does not exist")));
         };
         let mut merged = self.merged_window(definition, depth + 1)?;
-        let refused = |what: &str| Err(error(SqlState::new(b"42P20"), format!("cannot override {what} clause of window \"{base}\"")));
+        let refused =
+            |what: &str| Err(error(SqlState::new(b"42P20"), format!("cannot override {what} clause of window \"{base}\"")));
         if !window.partition_by.is_empty() {
             return refused("PARTITION BY");
         }

@@ -123,7 +123,13 @@ impl Analyzer<'_> {
     }
 
     /// A value for a column; `None` for DEFAULT.
-    fn stored(&mut self, value: &tree::Expr, column: &Column, overriding_system: Option<bool>, clause: Clause) -> Result<Option<Expr>> {
+    fn stored(
+        &mut self,
+        value: &tree::Expr,
+        column: &Column,
+        overriding_system: Option<bool>,
+        clause: Clause,
+    ) -> Result<Option<Expr>> {
         if is_default(value) {
             return Ok(None);
         }
@@ -194,7 +200,13 @@ impl Analyzer<'_> {
     }
 
     /// The unique indexes that the columns and expressions of ON CONFLICT name.
-    fn infer_indexes(&mut self, keys: &[tree::Expr], filter: Option<&tree::Expr>, relation: &Relation, range: RangeId) -> Result<Vec<Oid>> {
+    fn infer_indexes(
+        &mut self,
+        keys: &[tree::Expr],
+        filter: Option<&tree::Expr>,
+        relation: &Relation,
+        range: RangeId,
+    ) -> Result<Vec<Oid>> {
         let wanted = keys.iter().map(|key| self.within(Clause::Index, |a| a.settled(key))).collect::<Result<Vec<Expr>>>()?;
         let filter = match filter {
             Some(filter) => Some(self.within(Clause::IndexPredicate, |a| a.condition(filter, "WHERE"))?),
@@ -255,7 +267,8 @@ impl Analyzer<'_> {
                 ([_], _) => vec![&assignment.value],
                 (columns, tree::ExprKind::Row(values)) => {
                     if values.len() != columns.len() {
-                        return Err(error(SqlState::SYNTAX_ERROR, "number of columns does not match number of values").at(assignment.value.pos));
+                        return Err(error(SqlState::SYNTAX_ERROR, "number of columns does not match number of values")
+                            .at(assignment.value.pos));
                     }
                     values.iter().collect()
                 }
@@ -325,13 +338,16 @@ impl Analyzer<'_> {
     /// FROM or USING beside a target, which its items cannot see.
     fn target_from(&mut self, items: &[tree::FromItem]) -> Result<Vec<crate::typed::From>> {
         let Some(target) = self.scopes.last_mut().map(std::mem::take) else { return Ok(Vec::new()) };
-        let from = self.from_list(items);
+        let from = self.items_of_from(items);
         let joined = self.scopes.last_mut().map(|current| std::mem::replace(current, target));
         let from = from?;
         if let (Some(joined), Some(current)) = (joined, self.scopes.last_mut()) {
             for table in &joined.tables {
                 if current.tables.iter().any(|t| t.alias == table.alias && !table.alias.is_empty()) {
-                    return Err(error(SqlState::DUPLICATE_ALIAS, format!("table name \"{}\" specified more than once", table.alias)));
+                    return Err(error(
+                        SqlState::DUPLICATE_ALIAS,
+                        format!("table name \"{}\" specified more than once", table.alias),
+                    ));
                 }
             }
             current.add(joined);
@@ -378,7 +394,13 @@ impl Analyzer<'_> {
         Ok((using, filter, returning))
     }
 
-    pub(super) fn expr_on_relation(&mut self, expr: &tree::Expr, relation: &Relation, range: RangeId, kind: ExprUse) -> Result<Expr> {
+    pub(super) fn expr_on_relation(
+        &mut self,
+        expr: &tree::Expr,
+        relation: &Relation,
+        range: RangeId,
+        kind: ExprUse,
+    ) -> Result<Expr> {
         let clause = match kind {
             ExprUse::Policy => Clause::Policy,
             ExprUse::Check => Clause::Check,
@@ -414,18 +436,23 @@ impl Analyzer<'_> {
             ExprUse::Index => self.settle(typed)?,
             ExprUse::Default(target) => {
                 let source = typed.ty.oid;
-                self.try_coerce(typed, target, CastContext::Assignment)?.ok_or_else(|| self.wrong_column_type("default", target, source))?
+                self.try_coerce(typed, target, CastContext::Assignment)?
+                    .ok_or_else(|| self.wrong_column_type("default", target, source))?
             }
             ExprUse::Generated(target) => {
                 let source = typed.ty.oid;
-                self.try_coerce(typed, target, CastContext::Assignment)?.ok_or_else(|| self.wrong_column_type("generation", target, source))?
+                self.try_coerce(typed, target, CastContext::Assignment)?
+                    .ok_or_else(|| self.wrong_column_type("generation", target, source))?
             }
             ExprUse::Transform(target) => {
                 let source = typed.ty.oid;
                 self.try_coerce(typed, target, CastContext::Assignment)?.ok_or_else(|| {
                     let (to, from) = (self.shown(target.oid), self.shown(source));
-                    error(SqlState::DATATYPE_MISMATCH, format!("result of USING clause cannot be cast automatically from {from} to type {to}"))
-                        .hint("You might need to add an explicit cast.")
+                    error(
+                        SqlState::DATATYPE_MISMATCH,
+                        format!("result of USING clause cannot be cast automatically from {from} to type {to}"),
+                    )
+                    .hint("You might need to add an explicit cast.")
                 })?
             }
         };
@@ -478,11 +505,9 @@ fn check_generated(column: &Column, overriding_system: Option<bool>, verb: &str)
         return Err(refused().detail(format!("Column \"{}\" is a generated column.", column.name)));
     }
     match column.identity {
-        Some(Identity { always: true, .. }) if overriding_system.is_none() => {
-            Err(refused()
-                .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
-                .hint("Use OVERRIDING SYSTEM VALUE to override."))
-        }
+        Some(Identity { always: true, .. }) if overriding_system.is_none() => Err(refused()
+            .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
+            .hint("Use OVERRIDING SYSTEM VALUE to override.")),
         _ => Ok(()),
     }
 }
@@ -512,7 +537,8 @@ fn constraint_index(relation: &Relation, name: &str) -> Result<Oid> {
         }
         _ => None,
     };
-    let index = index.ok_or_else(|| error(SqlState::WRONG_OBJECT_TYPE, "constraint in ON CONFLICT clause has no associated index"))?;
+    let index =
+        index.ok_or_else(|| error(SqlState::WRONG_OBJECT_TYPE, "constraint in ON CONFLICT clause has no associated index"))?;
     check_immediate(relation, index)?;
     Ok(Oid(index.oid))
 }

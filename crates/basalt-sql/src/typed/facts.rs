@@ -68,7 +68,9 @@ pub fn is_row_independent(expr: &Expr) -> bool {
         }
         fn expr(&mut self, expr: &Expr) {
             match &expr.kind {
-                ExprKind::Column { .. } | ExprKind::WholeRow { .. } | ExprKind::Aggregate { .. } | ExprKind::Window { .. } => self.0 = true,
+                ExprKind::Column { .. } | ExprKind::WholeRow { .. } | ExprKind::Aggregate { .. } | ExprKind::Window { .. } => {
+                    self.0 = true
+                }
                 _ => walk_expr(self, expr),
             }
         }
@@ -179,8 +181,20 @@ impl From {
     /// The range this item introduces; joins introduce none of their own.
     pub fn range(&self) -> Option<RangeId> {
         match self {
-            Self::Table { range, .. } | Self::Query { range, .. } | Self::Cte { range, .. } | Self::Function { range, .. } => Some(*range),
+            Self::Table { range, .. } | Self::Query { range, .. } | Self::Cte { range, .. } | Self::Function { range, .. } => {
+                Some(*range)
+            }
             Self::Join { .. } => None,
+        }
+    }
+
+    /// The name it goes by; empty for joins.
+    pub fn alias(&self) -> &str {
+        match self {
+            Self::Table { alias, .. } | Self::Query { alias, .. } | Self::Cte { alias, .. } | Self::Function { alias, .. } => {
+                alias
+            }
+            Self::Join { .. } => "",
         }
     }
 

@@ -5,7 +5,8 @@
 //! what must not descend into subqueries overrides `query` with an empty body.
 
 use super::{
-    Body, ConflictUpdate, Cte, Delete, Expr, ExprKind, From, Insert, InsertSource, Order, Query, Select, Statement, Target, Update, UpdateSet,
+    Body, ConflictUpdate, Cte, Delete, Expr, ExprKind, From, Insert, InsertSource, Order, Query, Select, Statement, Target,
+    Update, UpdateSet,
 };
 
 macro_rules! walker {

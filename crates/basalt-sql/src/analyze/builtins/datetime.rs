@@ -5,12 +5,12 @@ pub(super) const ROWS: &str = "
     timeofday() text volatile
     timezone(text, timestamptz) timestamp
     timezone(text, timestamp) timestamptz
-    timezone(text, timetz) timetz
+    timezone(text, timetz) timetz stable
     timezone(interval, timestamptz) timestamp
     timezone(interval, timestamp) timestamptz
     date_trunc(text, timestamp) timestamp
     date_trunc(text, timestamptz) timestamptz stable
-    date_trunc(text, timestamptz, text) timestamptz stable
+    date_trunc(text, timestamptz, text) timestamptz
     date_trunc(text, interval) interval
     date_part(text, date) float8
     date_part(text, time) float8

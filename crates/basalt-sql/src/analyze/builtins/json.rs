@@ -56,6 +56,6 @@ pub(super) const ROWS: &str = "
     jsonb_each_text(jsonb) record set cols=key:text,value:text
     json_to_record(json) record stable
     jsonb_to_record(jsonb) record stable
-    json_to_recordset(json) record stable set
-    jsonb_to_recordset(jsonb) record stable set
+    json_to_recordset(json) record stable set null
+    jsonb_to_recordset(jsonb) record stable set null
 ";

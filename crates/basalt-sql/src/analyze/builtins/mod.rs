@@ -26,7 +26,6 @@ use crate::typed::Imp;
 pub use datetime::MAKE_INTERVAL;
 pub use operators::is_known_elsewhere;
 
-
 /// Pseudo-types that `basalt_types::pg::oid` does not name.
 #[allow(missing_docs)]
 pub mod pseudo {

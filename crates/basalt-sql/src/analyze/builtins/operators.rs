@@ -13,11 +13,13 @@ use crate::typed::Imp;
 /// same answers with the server's time zone at UTC.
 pub(super) fn comparisons() -> Vec<Operator> {
     const SYMBOLS: [(&str, &str); 6] = [("=", "eq"), ("<>", "ne"), ("<", "lt"), ("<=", "le"), (">", "gt"), (">=", "ge")];
+    #[rustfmt::skip]
     const SAME: [Oid; 29] = [
         oid::BOOL, oid::CHAR, oid::NAME, oid::INT8, oid::INT2, oid::INT4, oid::TEXT, oid::OID, oid::FLOAT4, oid::FLOAT8, oid::MACADDR,
         oid::INET, oid::BPCHAR, oid::BYTEA, oid::DATE, oid::TIME, oid::TIMESTAMP, oid::TIMESTAMPTZ, oid::INTERVAL, oid::TIMETZ, oid::NUMERIC,
         oid::UUID, oid::JSONB, oid::CITEXT, oid::RECORD, oid::ANYARRAY, pseudo::ANYENUM, oid::TSVECTOR, oid::TSQUERY,
     ];
+    #[rustfmt::skip]
     const MIXED: [(Oid, Oid); 10] = [
         (oid::INT2, oid::INT4), (oid::INT4, oid::INT2), (oid::INT2, oid::INT8), (oid::INT8, oid::INT2), (oid::INT4, oid::INT8),
         (oid::INT8, oid::INT4), (oid::FLOAT4, oid::FLOAT8), (oid::FLOAT8, oid::FLOAT4), (oid::NAME, oid::TEXT), (oid::TEXT, oid::NAME),
@@ -227,6 +229,7 @@ pub(super) const ROWS: &str = "
 
 /// Operators that PostgreSQL has (full text, ranges, vectors, JSON paths, trigrams) and no table here does: refused by name.
 pub fn is_known_elsewhere(symbol: &str) -> bool {
+    #[rustfmt::skip]
     const SYMBOLS: [&str; 31] = [
         "@@", "@@@", "@?", "<->", "<=>", "<#>", "<+>", "<~>", "<%>", "-|-", "&<", "&>", "&<|", "|&>", "<<|", "|>>", "##", "?#", "?-", "?||", "?-|",
         "~=", "!!", "%>", "<%", "%>>", "<<%", "<<->", "<->>", "#", "~<=~",

@@ -33,7 +33,7 @@ pub(super) const ROWS: &str = "
     pg_trigger_depth() int4 stable
     pg_backend_pid() int4 stable
     pg_column_size(any) int4 stable
-    txid_current() int8 volatile
+    txid_current() int8 stable
     version() text stable
     current_database() name stable
     has_table_privilege(text, text) bool stable
@@ -42,7 +42,7 @@ pub(super) const ROWS: &str = "
     pg_has_role(name, text) bool stable
     num_nulls(any) int4 null variadic
     num_nonnulls(any) int4 null variadic
-    inet_client_addr() inet stable
+    inet_client_addr() inet stable null
     host(inet) text
     masklen(inet) int4
     family(inet) int4

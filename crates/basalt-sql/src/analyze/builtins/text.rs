@@ -87,8 +87,8 @@ pub(super) const ROWS: &str = "
     sha512(bytea) bytea
     encode(bytea, text) text
     decode(text, text) bytea
-    convert_to(text, name) bytea
-    convert_from(bytea, name) text
+    convert_to(text, name) bytea stable
+    convert_from(bytea, name) text stable
     get_byte(bytea, int4) int4
     set_byte(bytea, int4, int4) bytea
     digest(text, text) bytea schema=extensions imp=digest_text

@@ -1,8 +1,8 @@
 //! The catalog the cases see; `tests/data/analyze/fixture.sql` makes the same on PostgreSQL.
 
 use basalt_catalog::{
-    ArgMode, Catalog, Column, Constraint, ConstraintKind, Deferral, Function, FunctionArg, Identity, Index, IndexKey, IndexTerm, Relation,
-    RelationKind, Schema, Sequence, TypeDef, TypeKind, View, Volatility,
+    ArgMode, Catalog, Column, Constraint, ConstraintKind, Deferral, Function, FunctionArg, Identity, Index, IndexKey, IndexTerm,
+    Relation, RelationKind, Schema, Sequence, TypeDef, TypeKind, View, Volatility,
 };
 use basalt_types::pg::{self, oid};
 use basalt_types::{Oid, TypeRef};
@@ -66,7 +66,14 @@ fn key(catalog: &mut Catalog, relation: &mut Relation, name: &str, columns: &[i1
     index(catalog, relation, name, terms, None, Some(oid));
 }
 
-fn index(catalog: &mut Catalog, relation: &mut Relation, name: &str, terms: Vec<IndexTerm>, filter: Option<&str>, constraint: Option<u32>) {
+fn index(
+    catalog: &mut Catalog,
+    relation: &mut Relation,
+    name: &str,
+    terms: Vec<IndexTerm>,
+    filter: Option<&str>,
+    constraint: Option<u32>,
+) {
     relation.indexes.push(Index {
         oid: catalog.allocate_oid().0,
         name: name.to_owned(),
@@ -85,7 +92,16 @@ fn user_type(catalog: &mut Catalog, schema: u32, name: &str, kind: TypeKind) -> 
     let oid = catalog.allocate_oid();
     let array_oid = catalog.allocate_oid().0;
     let name = name.to_owned();
-    catalog.put_type(TypeDef { oid: oid.0, array_oid, schema, name, owner: "postgres".to_owned(), acl: None, comment: None, kind });
+    catalog.put_type(TypeDef {
+        oid: oid.0,
+        array_oid,
+        schema,
+        name,
+        owner: "postgres".to_owned(),
+        acl: None,
+        comment: None,
+        kind,
+    });
     TypeRef::of(oid)
 }
 
@@ -101,7 +117,12 @@ fn function(catalog: &mut Catalog, schema: u32, new: &NewFunction<'_>) {
     let args = new
         .args
         .iter()
-        .map(|(name, mode, ty, default)| FunctionArg { name: (*name).to_owned(), mode: *mode, ty: ty.0, default: default.map(str::to_owned) })
+        .map(|(name, mode, ty, default)| FunctionArg {
+            name: (*name).to_owned(),
+            mode: *mode,
+            ty: ty.0,
+            default: default.map(str::to_owned),
+        })
         .collect();
     let oid = catalog.allocate_oid().0;
     catalog.put_function(Function {
@@ -145,7 +166,12 @@ pub(super) fn catalog() -> Catalog {
     let fields = vec![("x".to_owned(), oid::INT4.0, -1), ("y".to_owned(), oid::FLOAT8.0, -1)];
     let pair = user_type(&mut c, public, "pair", TypeKind::Composite { fields });
 
-    let users = [("id", t(oid::UUID)), ("email", varchar(255)), ("raw_user_meta_data", t(oid::JSONB)), ("created_at", t(oid::TIMESTAMPTZ))];
+    let users = [
+        ("id", t(oid::UUID)),
+        ("email", varchar(255)),
+        ("raw_user_meta_data", t(oid::JSONB)),
+        ("created_at", t(oid::TIMESTAMPTZ)),
+    ];
     let mut users = relation(&mut c, auth, "users", RelationKind::Table, &users);
     key(&mut c, &mut users, "users_pkey", &[1], true, false);
     c.put_relation(users);
@@ -187,8 +213,13 @@ pub(super) fn catalog() -> Catalog {
         Some(Sequence { ty: oid::INT8.0, start: 1, increment: 1, min: 1, max: i64::MAX, cycle: false, cache: 1, owned_by: None });
     c.put_relation(ids);
 
-    let comments =
-        [("id", t(oid::INT8)), ("post_id", t(oid::INT8)), ("author", t(oid::UUID)), ("body", t(oid::TEXT)), ("size", t(oid::INT4))];
+    let comments = [
+        ("id", t(oid::INT8)),
+        ("post_id", t(oid::INT8)),
+        ("author", t(oid::UUID)),
+        ("body", t(oid::TEXT)),
+        ("size", t(oid::INT4)),
+    ];
     let mut comments = relation(&mut c, public, "comments", RelationKind::Table, &comments);
     key(&mut c, &mut comments, "comments_pkey", &[1], true, false);
     comments.columns[4].generated = Some("length(body)".to_owned());
@@ -201,9 +232,14 @@ pub(super) fn catalog() -> Catalog {
     c.put_relation(view);
 
     let args = [("post", ArgMode::In, oid::INT8, None), ("strict", ArgMode::In, oid::BOOL, Some("true"))];
-    let is_owner = NewFunction { name: "is_owner", args: &args, returns: oid::BOOL, setof: false, volatility: Volatility::Stable };
+    let is_owner =
+        NewFunction { name: "is_owner", args: &args, returns: oid::BOOL, setof: false, volatility: Volatility::Stable };
     function(&mut c, public, &is_owner);
-    let args = [("since", ArgMode::In, oid::DATE, None), ("id", ArgMode::Table, oid::INT8, None), ("title", ArgMode::Table, oid::TEXT, None)];
+    let args = [
+        ("since", ArgMode::In, oid::DATE, None),
+        ("id", ArgMode::Table, oid::INT8, None),
+        ("title", ArgMode::Table, oid::TEXT, None),
+    ];
     let recent = NewFunction { name: "recent", args: &args, returns: oid::RECORD, setof: true, volatility: Volatility::Stable };
     function(&mut c, public, &recent);
     assert!(pg::builtin(oid::TEXT).is_some());

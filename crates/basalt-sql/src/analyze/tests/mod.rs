@@ -15,7 +15,9 @@ use crate::typed::Statement;
 /// What one case gives: result columns and tree, or the error.
 fn outcome(catalog: &Catalog, text: &str) -> String {
     let first = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    let result = if matches!(first.as_str(), "select" | "with" | "values" | "insert" | "update" | "delete") || (first == "(select" && text.contains(" union ")) {
+    let result = if matches!(first.as_str(), "select" | "with" | "values" | "insert" | "update" | "delete")
+        || (first == "(select" && text.contains(" union "))
+    {
         let mut ctx = Context { params: Vec::new(), infer_params: true, ..Context::default() };
         ctx.search_path.push("auth_test".to_owned());
         statement_text(text, catalog, &ctx).map(|s| {
@@ -44,10 +46,12 @@ fn outcome(catalog: &Catalog, text: &str) -> String {
             "when" => ExprUse::TriggerWhen { old: Some(RangeId(1)), new: Some(RangeId(2)) },
             _ => ExprUse::Policy,
         };
-        expr_text_on_relation(text, relation, range, catalog, &Context::default(), kind).map_err(|e| e.for_column("created_at")).map(|e| {
-            let ty = if e.ty == bool_type { String::new() } else { format!(": {}\n", type_name(catalog, e.ty)) };
-            format!("{ty}{}", show::expr(catalog, &e))
-        })
+        expr_text_on_relation(text, relation, range, catalog, &Context::default(), kind)
+            .map_err(|e| e.for_column("created_at"))
+            .map(|e| {
+                let ty = if e.ty == bool_type { String::new() } else { format!(": {}\n", type_name(catalog, e.ty)) };
+                format!("{ty}{}", show::expr(catalog, &e))
+            })
     };
     match result {
         Ok(text) => text,

@@ -59,7 +59,9 @@ pub(super) fn expr(c: &Catalog, e: &Expr) -> String {
             let frame = frame.as_ref().map_or(String::new(), |f| format!(" {f}"));
             format!("win.{name}({args}) over (by {} order {}{frame})", subs(partition_by), orders(c, order_by))
         }
-        ExprKind::Cast { expr: inner, explicit } => format!("{}({} as {})", if *explicit { "cast" } else { "coerce" }, sub(inner), ty(c, e.ty)),
+        ExprKind::Cast { expr: inner, explicit } => {
+            format!("{}({} as {})", if *explicit { "cast" } else { "coerce" }, sub(inner), ty(c, e.ty))
+        }
         ExprKind::And(parts) => format!("({})", parts.iter().map(sub).collect::<Vec<_>>().join(" and ")),
         ExprKind::Or(parts) => format!("({})", parts.iter().map(sub).collect::<Vec<_>>().join(" or ")),
         ExprKind::Not(inner) => format!("not {}", sub(inner)),
@@ -160,7 +162,9 @@ pub(super) fn query(c: &Catalog, q: &Query) -> String {
     }
     match &q.body {
         Body::Select(s) => out.push_str(&select(c, s)),
-        Body::Values { rows } => out.push_str(&format!("values {}", list(rows, |row| format!("({})", list(row, |e| expr(c, e)))))),
+        Body::Values { rows } => {
+            out.push_str(&format!("values {}", list(rows, |row| format!("({})", list(row, |e| expr(c, e))))))
+        }
         Body::Set { op, all, left, right, range } => {
             let all = if *all { " all" } else { "" };
             out.push_str(&format!("{} {op:?}{all} r{} {}", query(c, left), range.0, query(c, right)));
@@ -203,7 +207,9 @@ pub(super) fn statement(c: &Catalog, s: &Statement) -> String {
         Statement::Query(q) => query(c, q),
         Statement::Insert(i) => {
             let source = match &i.source {
-                InsertSource::Values(rows) => format!("values {}", list(rows, |row| format!("({})", list(row, |e| option(c, e))))),
+                InsertSource::Values(rows) => {
+                    format!("values {}", list(rows, |row| format!("({})", list(row, |e| option(c, e)))))
+                }
                 InsertSource::Query(q) => query(c, q),
                 InsertSource::Payload { .. } => "payload".to_owned(),
             };
@@ -219,7 +225,12 @@ pub(super) fn statement(c: &Catalog, s: &Statement) -> String {
             });
             let columns = list(&i.columns, ToString::to_string);
             let with = if i.ctes.is_empty() { String::new() } else { format!("with {} ", list(&i.ctes, |x| query(c, &x.query))) };
-            format!("{with}insert r{} {} ({columns}) {source}{conflict}{}", i.range.0, relation(c, i.relation), tail(c, &None, &i.returning))
+            format!(
+                "{with}insert r{} {} ({columns}) {source}{conflict}{}",
+                i.range.0,
+                relation(c, i.relation),
+                tail(c, &None, &i.returning)
+            )
         }
         Statement::Update(u) => {
             let set = match &u.set {
