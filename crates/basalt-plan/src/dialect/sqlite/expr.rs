@@ -1,6 +1,6 @@
 //! Expressions.
 
-use basalt_sql::typed::{Expr, ExprKind, JsonShape};
+use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, Query, facts};
 use basalt_types::pg::oid;
 use basalt_types::{SqlError, Value};
 
@@ -118,13 +118,7 @@ impl Printer<'_> {
                 self.raw(")");
                 Ok(())
             }
-            ExprKind::Scalar(query) => {
-                // SQLite takes the first of several rows where PostgreSQL raises 21000; plans make only such that cannot have two.
-                self.raw("(");
-                self.query(query)?;
-                self.raw(")");
-                Ok(())
-            }
+            ExprKind::Scalar(query) => self.scalar(query),
             ExprKind::ArrayQuery(query) => {
                 let range = self.fresh_range();
                 self.declare(range, Source::Positions);
@@ -139,6 +133,41 @@ impl Printer<'_> {
             }
             ExprKind::JsonRows { query, shape } => self.json_rows(query, *shape == JsonShape::Array),
             ExprKind::Collate { expr: inner, collation } => self.collate(inner, collation),
+        }
+    }
+
+    /// A subquery for its only value; several rows are 21000, where SQLite itself takes the first.
+    fn scalar(&mut self, query: &Query) -> Result<(), SqlError> {
+        if self.has_one_row(query) {
+            self.raw("(");
+            self.query(query)?;
+            self.raw(")");
+            return Ok(());
+        }
+        let range = self.fresh_range();
+        self.raw("(SELECT CASE WHEN count(*) > 1 THEN basalt_raise('21000', ");
+        self.text("more than one row returned by a subquery used as an expression");
+        self.raw(") ELSE max(").alias(range).raw(".c1) END FROM (");
+        self.query_as(query)?;
+        self.raw(") AS ").alias(range).raw(")");
+        Ok(())
+    }
+
+    /// Whether a query cannot give two rows.
+    fn has_one_row(&self, query: &Query) -> bool {
+        if matches!(&query.limit, Some(Expr { kind: ExprKind::Const(Value::Int(n)), .. }) if *n <= 1) {
+            return true;
+        }
+        let Body::Select(select) = &query.body else { return false };
+        if select.group_by.is_empty() && select.targets.iter().any(|t| facts::contains_aggregate(&t.expr)) {
+            return true;
+        }
+        match select.from.as_slice() {
+            [] => true,
+            [From::Table { range, relation, .. }] => {
+                select.filter.as_ref().is_some_and(|f| self.unique_columns_given(*range, *relation, f).is_some())
+            }
+            _ => false,
         }
     }
 
