@@ -1,0 +1,208 @@
+//! UPDATE and DELETE.
+
+use std::collections::HashSet;
+
+use basalt_plan::program::Assignments;
+use basalt_types::{SqlError, SqlState, Value, ValueRef};
+
+use super::input::objects;
+use super::row::Row;
+use super::{Change, Work};
+use crate::bind::{self, NoRow};
+use crate::error::Failure;
+
+/// A row to change: its number, its values, and what was computed for it.
+struct TargetRow {
+    rowid: i64,
+    old: Vec<Value>,
+    computed: Vec<Value>,
+}
+
+/// A changed row before it is stored.
+struct Pending {
+    rowid: i64,
+    old: Vec<Value>,
+    new: Vec<Value>,
+}
+
+impl Work<'_> {
+    /// The target rows, read to the end before the first change; one that is met again is skipped.
+    fn target_rows(&self) -> Result<Vec<TargetRow>, SqlError> {
+        let Some(targets) = &self.program.targets else { return Err(SqlError::internal("a change without target rows")) };
+        let width = self.program.table.columns.len();
+        let mut statement = bind::prepare(self.desk.connection, targets, self.facts, &NoRow)?;
+        let (mut seen, mut rows) = (HashSet::new(), Vec::new());
+        while statement.step()? {
+            let ValueRef::Int(rowid) = statement.column(0) else { continue };
+            if seen.insert(rowid) {
+                let old = (1..=width).map(|i| statement.column(i).to_value()).collect();
+                let computed = (width + 1..statement.columns()).map(|i| statement.column(i).to_value()).collect();
+                rows.push(TargetRow { rowid, old, computed });
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn update(&mut self, assignments: &Assignments, payload: Option<&[u8]>) -> Result<(), SqlError> {
+        let given: Vec<i16> = match assignments {
+            Assignments::Computed(set) => set.iter().map(|(attnum, _)| *attnum).collect(),
+            Assignments::Payload(columns) => columns.clone(),
+        };
+        let shared = match assignments {
+            Assignments::Payload(columns) => self.payload_values(columns, payload)?,
+            Assignments::Computed(_) => Vec::new(),
+        };
+        let rows = self.target_rows()?;
+        let mut pending = Vec::with_capacity(rows.len());
+        let mut failure = None;
+        for target in rows {
+            match self.changed(assignments, &shared, target, &given) {
+                Ok(Some(row)) => pending.push(row),
+                Ok(None) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        self.store_changed(pending)?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// The payload's values, the same for every row.
+    fn payload_values(&self, columns: &[i16], payload: Option<&[u8]>) -> Result<Vec<(usize, Value)>, SqlError> {
+        let objects = objects(payload)?;
+        let Some(object) = objects.first() else { return Ok(Vec::new()) };
+        let mut values = Vec::with_capacity(columns.len());
+        for attnum in columns {
+            let at = self.position(*attnum)?;
+            let column = &self.program.table.columns[at];
+            if column.is_generated || column.is_always_identity {
+                let kind =
+                    if column.is_generated { "a generated column" } else { "an identity column defined as GENERATED ALWAYS" };
+                return Err(SqlError::new(
+                    SqlState::GENERATED_ALWAYS,
+                    format!("column \"{}\" can only be updated to DEFAULT", column.name),
+                )
+                .detail(format!("Column \"{}\" is {kind}.", column.name)));
+            }
+            let value = self.from_object(object, column)?.unwrap_or(Value::Null);
+            self.check_domains(&value, &column.input)?;
+            values.push((at, value));
+        }
+        Ok(values)
+    }
+
+    /// The new row, checked. `None`: a trigger said no.
+    fn changed(
+        &self,
+        assignments: &Assignments,
+        shared: &[(usize, Value)],
+        target: TargetRow,
+        given: &[i16],
+    ) -> Result<Option<Pending>, SqlError> {
+        let TargetRow { rowid, old, computed } = target;
+        let mut new = old.clone();
+        match assignments {
+            Assignments::Payload(_) => {
+                for (at, value) in shared {
+                    new[*at] = value.clone();
+                }
+            }
+            Assignments::Computed(set) => {
+                for (attnum, source) in set {
+                    let at = self.position(*attnum)?;
+                    let column = &self.program.table.columns[at];
+                    new[at] = match self.sourced(source, &computed)? {
+                        Some(value) => value,
+                        None => self.default(column)?,
+                    };
+                    self.check_domains(&new[at], &column.input)?;
+                }
+            }
+        }
+        let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(None) };
+        self.generate(&mut new, Some(&old))?;
+        self.check_row(self.program.policy_checks.as_ref(), &new, Some(&old), given)?;
+        Ok(Some(Pending { rowid, old, new }))
+    }
+
+    /// Stores rows in the order they came; a row whose new key another row still holds waits until that one has moved.
+    fn store_changed(&mut self, rows: Vec<Pending>) -> Result<(), SqlError> {
+        let mut order: Vec<Option<Pending>> = Vec::with_capacity(rows.len());
+        let mut waiting: Vec<(usize, Pending, Failure)> = Vec::new();
+        for (at, row) in rows.into_iter().enumerate() {
+            match self.store_one(&row)? {
+                None => order.push(Some(row)),
+                Some(failure) => {
+                    order.push(None);
+                    waiting.push((at, row, failure));
+                }
+            }
+        }
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut still = Vec::new();
+            for (at, row, failure) in waiting {
+                match self.store_one(&row)? {
+                    None => order[at] = Some(row),
+                    Some(_) => still.push((at, row, failure)),
+                }
+            }
+            if still.len() == before {
+                let (_, row, failure) = &still[0];
+                return Err(self.collision(&row.new, Some(row.rowid), failure)?);
+            }
+            waiting = still;
+        }
+        for Pending { new, old, .. } in order.into_iter().flatten() {
+            self.keep_returned(&new)?;
+            self.changes.push(Change { new: Some(new), old: Some(old) });
+        }
+        Ok(())
+    }
+
+    /// Stores one row; a collision is given back, other failures are errors.
+    fn store_one(&self, row: &Pending) -> Result<Option<Failure>, SqlError> {
+        let stored = {
+            let mut facts = self.row(&row.new);
+            facts.old = Some(&row.old);
+            facts.rowid = Some(row.rowid);
+            let mut statement = bind::prepare(self.desk.connection, &self.program.store, self.facts, &facts)?;
+            statement.step()
+        };
+        match stored {
+            Ok(_) => Ok(None),
+            Err(failure) if failure.is_unique() => Ok(Some(failure)),
+            Err(failure) if failure.is_foreign_key() => Err(self.restricted(&row.old, &failure)?),
+            Err(failure) => Err(failure.to_sql()),
+        }
+    }
+
+    pub(super) fn delete(&mut self) -> Result<(), SqlError> {
+        let mut gone = Vec::new();
+        for TargetRow { rowid, old, .. } in self.target_rows()? {
+            if self.fire_before(None, Some(&old))?.is_none() {
+                continue;
+            }
+            self.keep_returned(&old)?;
+            gone.push((rowid, old));
+        }
+        for (rowid, old) in gone {
+            let stored = {
+                let mut facts = Row::none(&self.program.table);
+                facts.old = Some(&old);
+                facts.rowid = Some(rowid);
+                let mut statement = bind::prepare(self.desk.connection, &self.program.store, self.facts, &facts)?;
+                statement.step()
+            };
+            match stored {
+                Ok(_) => {}
+                Err(failure) if failure.is_foreign_key() => return Err(self.restricted(&old, &failure)?),
+                Err(failure) => return Err(failure.to_sql()),
+            }
+            self.changes.push(Change { new: None, old: Some(old) });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! INSERT, with ON CONFLICT.
+
+use std::collections::HashSet;
+
+use basalt_plan::program::{Conflict, ConflictUpdate, Source};
+use basalt_types::{SqlError, SqlState, Value, ValueRef};
+
+use super::input::Given;
+use super::row::Row;
+use super::{Change, Work};
+use crate::bind;
+
+/// A row ready to be stored, with the columns it was given.
+type Proposed = (Vec<Value>, Vec<i16>);
+
+impl Work<'_> {
+    pub(super) fn insert(
+        &mut self,
+        source: &Source,
+        on_conflict: Option<&Conflict>,
+        overriding_system: Option<bool>,
+        payload: Option<&[u8]>,
+    ) -> Result<(), SqlError> {
+        let rows = self.given_rows(source, payload)?;
+        // Policies with subqueries must not see the statement's own rows, so all rows are computed before the first is stored. A
+        // failure is kept back: an earlier row's key may collide, and PostgreSQL would report that.
+        let mut proposed = Vec::with_capacity(rows.len());
+        let mut failure = None;
+        for given in rows {
+            match self.propose(given, overriding_system) {
+                Ok(Some(row)) => proposed.push(row),
+                Ok(None) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut touched = HashSet::new();
+        for (new, given) in proposed {
+            self.store_or_resolve(new, &given, on_conflict, &mut touched)?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Defaults, BEFORE triggers, generated columns, checks. `None`: a trigger said no.
+    fn propose(&self, given: Given, overriding_system: Option<bool>) -> Result<Option<Proposed>, SqlError> {
+        let columns = &self.program.table.columns;
+        let named: Vec<i16> = given.iter().map(|(at, _)| columns[*at].attnum).collect();
+        let new = self.complete(given, overriding_system)?;
+        let Some(mut new) = self.fire_before(Some(new), None)? else { return Ok(None) };
+        self.generate(&mut new, None)?;
+        self.check_row(self.program.policy_checks.as_ref(), &new, None, &named)?;
+        Ok(Some((new, named)))
+    }
+
+    fn store_or_resolve(
+        &mut self,
+        new: Vec<Value>,
+        given: &[i16],
+        on_conflict: Option<&Conflict>,
+        touched: &mut HashSet<i64>,
+    ) -> Result<(), SqlError> {
+        if let Some(conflict) = on_conflict
+            && let Some(existing) = self.conflicting(conflict, &new)?
+        {
+            let Some(update) = &conflict.update else { return Ok(()) };
+            if !touched.insert(existing) {
+                return Err(SqlError::new(
+                    SqlState::CARDINALITY_VIOLATION,
+                    "ON CONFLICT DO UPDATE command cannot affect row a second time",
+                )
+                .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values."));
+            }
+            return self.update_existing(update, existing, &new, given);
+        }
+        let stored = {
+            let row = self.row(&new);
+            let mut statement = bind::prepare(self.desk.connection, &self.program.store, self.facts, &row)?;
+            statement.step()
+        };
+        match stored {
+            Ok(_) => {}
+            Err(failure) if failure.is_unique() => return Err(self.collision(&new, None, &failure)?),
+            Err(failure) => return Err(failure.to_sql()),
+        }
+        touched.insert(self.desk.connection.db().last_insert_rowid());
+        self.inserted += 1;
+        self.keep_returned(&new)?;
+        self.changes.push(Change { new: Some(new), old: None });
+        Ok(())
+    }
+
+    fn update_existing(
+        &mut self,
+        update: &ConflictUpdate,
+        rowid: i64,
+        excluded: &[Value],
+        given: &[i16],
+    ) -> Result<(), SqlError> {
+        let table = &self.program.table;
+        let mut row = Row::none(table);
+        row.rowid = Some(rowid);
+        let Some(old) = self.first(&update.existing, &row)? else {
+            return Err(SqlError::internal("a conflicting row has gone"));
+        };
+        row.old = Some(&old);
+        row.excluded = Some(excluded);
+        let computed = self.first(&update.compute, &row)?.unwrap_or_default();
+        if !matches!(computed.first().map(Value::as_ref), Some(ValueRef::Int(n)) if n != 0) {
+            return Ok(());
+        }
+        if let Some(error) = self.failed(update.using.as_ref(), &row)? {
+            return Err(error);
+        }
+        let values = computed.get(1..).unwrap_or_default();
+        let mut new = old.clone();
+        for (attnum, source) in &update.set {
+            let at = self.position(*attnum)?;
+            let column = &table.columns[at];
+            new[at] = match self.sourced(source, values)? {
+                Some(value) => value,
+                None => self.default(column)?,
+            };
+            self.check_domains(&new[at], &column.input)?;
+        }
+        let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(()) };
+        self.generate(&mut new, Some(&old))?;
+        self.check_row(update.checks.as_ref(), &new, Some(&old), given)?;
+        let stored = {
+            let mut row = self.row(&new);
+            row.old = Some(&old);
+            row.rowid = Some(rowid);
+            let mut statement = bind::prepare(self.desk.connection, &update.store, self.facts, &row)?;
+            statement.step()
+        };
+        match stored {
+            Ok(_) => {}
+            Err(failure) if failure.is_unique() => return Err(self.collision(&new, Some(rowid), &failure)?),
+            Err(failure) if failure.is_foreign_key() => return Err(self.restricted(&old, &failure)?),
+            Err(failure) => return Err(failure.to_sql()),
+        }
+        self.keep_returned(&new)?;
+        self.changes.push(Change { new: Some(new), old: Some(old) });
+        Ok(())
+    }
+}

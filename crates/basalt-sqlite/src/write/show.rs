@@ -1,0 +1,151 @@
+//! The answer of a request's write.
+
+use std::sync::Arc;
+
+use basalt_engine::{Answer, Run, RunError};
+use basalt_plan::plan::{Action, Count, Output};
+use basalt_plan::program::{ReadProgram, Representation, TableFacts};
+use basalt_types::{SqlError, Value, pg};
+use bytes::Bytes;
+
+use super::row::{Row, position};
+use super::{Written, run as run_write};
+use crate::bind::{self, Facts};
+use crate::commit::Desk;
+use crate::encode::{ROW_SEPARATOR, csv, strip};
+use crate::programs::{ReadyWrite, Shapes};
+use crate::readers::answer::{too_long, write_rows};
+
+/// Runs the write and renders what it returned.
+///
+/// # Errors
+/// The write's; a number of rows other than promised.
+pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Facts<'_>) -> Result<Answer, RunError> {
+    let program = &ready.program;
+    if let Representation::Rows(shapes) = &program.representation {
+        desk.connection.context().set_shapes(Some(Shapes::new(shapes)));
+    }
+    let written = run_write(desk, ready, facts, run.payload.as_deref(), run.plan.max_affected)?;
+    if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && written.affected != 1 {
+        return Err(RunError::PutNotSingle);
+    }
+    let mut body = Vec::new();
+    let rows = match &program.representation {
+        Representation::None => written.affected,
+        Representation::Rows(shapes) => {
+            let shapes = Shapes::new(shapes);
+            render(&written.returned, &shapes, run, &mut body)?
+        }
+        Representation::Query(read) => query(desk, read, &program.table, &written, facts, run, &mut body)?,
+    };
+    if matches!(run.plan.output, Output::Object { .. }) && rows != 1 {
+        return Err(RunError::NotSingular(rows));
+    }
+    let location = match &run.plan.action {
+        Action::Write { location, .. } => {
+            location.iter().map(|(attnum, _)| key_text(&program.table, *attnum, &written)).collect()
+        }
+        Action::Read { .. } => Vec::new(),
+    };
+    let total = (run.plan.count != Count::None).then_some(written.affected);
+    Ok(Answer { body: Bytes::from(body), rows, inserted: written.inserted, total, location })
+}
+
+/// A key column of the first written row, as text.
+fn key_text(table: &TableFacts, attnum: i16, written: &Written) -> Option<String> {
+    let at = position(table, attnum)?;
+    let value = written.first.as_ref()?.get(at).filter(|v| !v.is_null())?;
+    let mut text = String::new();
+    pg::text(value.as_ref(), table.columns.get(at)?.input.base, &mut text);
+    Some(text)
+}
+
+/// The returned rows as they are.
+fn render(returned: &[Vec<Value>], shapes: &Shapes, run: &Run, body: &mut Vec<u8>) -> Result<u64, SqlError> {
+    let Some(encoder) = shapes.0.first() else { return Err(SqlError::internal("a representation without a shape")) };
+    let limit = run.limits.max_response_bytes;
+    let mut scratch = String::new();
+    match run.plan.output {
+        Output::None => {}
+        Output::Array { .. } => {
+            body.push(b'[');
+            for (i, row) in returned.iter().enumerate() {
+                if i > 0 {
+                    body.extend_from_slice(ROW_SEPARATOR);
+                }
+                encoder.write(row.as_slice(), body);
+                if body.len() > limit {
+                    return Err(too_long(limit));
+                }
+            }
+            body.push(b']');
+        }
+        Output::Object { .. } => {
+            if let [only] = returned {
+                encoder.write(only.as_slice(), body);
+            }
+        }
+        Output::Csv => {
+            csv::header(encoder, body);
+            for row in returned {
+                body.push(b'\n');
+                csv::row(encoder, row.as_slice(), &mut scratch, body);
+            }
+            if returned.is_empty() {
+                body.clear();
+                body.push(b'\n');
+            }
+        }
+    }
+    if let Output::Array { strip_nulls: true } | Output::Object { strip_nulls: true } = run.plan.output {
+        *body = strip::strip_nulls(body);
+    }
+    Ok(returned.len() as u64)
+}
+
+/// A query over the returned rows, under the caller's policies.
+fn query(
+    desk: &Desk<'_>,
+    read: &Arc<ReadProgram>,
+    table: &TableFacts,
+    written: &Written,
+    facts: &Facts<'_>,
+    run: &Run,
+    body: &mut Vec<u8>,
+) -> Result<u64, SqlError> {
+    let shapes = Shapes::new(&read.shapes);
+    desk.connection.context().set_shapes(Some(Arc::clone(&shapes) as Arc<dyn std::any::Any + Send + Sync>));
+    let rows = Value::Text(rows_text(&written.returned));
+    let mut row = Row::none(table);
+    row.written = Some(&rows);
+    let mut statement = bind::prepare(desk.connection, &read.rows, facts, &row)?;
+    write_rows(&mut statement, &shapes, run.plan.output, run.limits.max_response_bytes, body)
+}
+
+/// Rows as the text of a JSON array of arrays: see [`basalt_plan::program::Bind::Written`].
+fn rows_text(rows: &[Vec<Value>]) -> String {
+    let mut out = Vec::from(*b"[");
+    for (i, row) in rows.iter().enumerate() {
+        out.extend_from_slice(if i > 0 { b",[" } else { b"[" });
+        for (j, value) in row.iter().enumerate() {
+            if j > 0 {
+                out.push(b',');
+            }
+            match value {
+                Value::Null => out.extend_from_slice(b"null"),
+                Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+                // Seventeen digits give the same number back.
+                Value::Real(x) => out.extend_from_slice(format!("{x:e}").as_bytes()),
+                Value::Text(text) => pg::write_json_string(text, &mut out),
+                Value::Blob(bytes) => {
+                    let hex: String = bytes.iter().map(|b| format!("{b:02X}")).collect();
+                    pg::write_json_string(&hex, &mut out);
+                }
+            }
+        }
+        out.push(b']');
+    }
+    out.push(b']');
+    // Every part written above is UTF-8.
+    String::from_utf8(out).unwrap_or_default()
+}
