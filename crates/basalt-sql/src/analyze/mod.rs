@@ -43,8 +43,13 @@ use crate::tree;
 use crate::typed::{self, Param, RangeId, Ranges};
 use scope::{Clause, Scope};
 
-/// Nesting of expressions, queries and views beyond which analysis refuses (54001).
+/// Nesting of expressions, queries and views beyond which analysis refuses (54001), in levels of plain expressions.
+///
+/// Chosen so that a thread with 2 MiB of stack (tokio's workers, tests) does not overflow in an unoptimised build.
 const DEPTH_LIMIT: u32 = 400;
+
+/// What one more query level costs of [`DEPTH_LIMIT`].
+const QUERY_LEVELS: u32 = 10;
 
 /// What a text may refer to besides the catalog.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,12 +183,17 @@ impl<'a> Analyzer<'a> {
 
     /// Runs `f` one level deeper.
     fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= DEPTH_LIMIT {
+        self.deeper_by(1, f)
+    }
+
+    /// Runs `f` deeper by as many levels of plain expressions as its stack frames are worth.
+    fn deeper_by<T>(&mut self, levels: u32, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth + levels > DEPTH_LIMIT {
             return Err(error::error(SqlState::TOO_COMPLEX, "stack depth limit exceeded"));
         }
-        self.depth += 1;
+        self.depth += levels;
         let result = f(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 

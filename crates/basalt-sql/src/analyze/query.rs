@@ -7,7 +7,7 @@ use super::coerce::is_unknown;
 use super::error::{Result, error, unsupported};
 use super::from::CteEntry;
 use super::scope::{Clause, Scope};
-use super::{Analyzer, CastContext, resolve};
+use super::{Analyzer, CastContext, QUERY_LEVELS, resolve};
 use crate::tree::{self, SetExpr, SetOp};
 use crate::typed::{Body, Cte, Expr, ExprKind, Order, Query};
 
@@ -20,7 +20,7 @@ impl Analyzer<'_> {
     /// A query. `settle`: untyped literals of the select list become text; otherwise the caller gives them types.
     pub(super) fn query(&mut self, query: &tree::Query, settle: bool) -> Result<Query> {
         let known_ctes = self.ctes.len();
-        let result = self.deeper(|a| a.within(Clause::Other, |a| a.query_parts(query, settle)));
+        let result = self.deeper_by(QUERY_LEVELS, |a| a.within(Clause::Other, |a| a.query_parts(query, settle)));
         self.ctes.truncate(known_ctes);
         result.map_err(|e| e.at(query.pos))
     }
@@ -154,7 +154,7 @@ impl Analyzer<'_> {
             }
             SetExpr::Values(rows) => Ok(plain(Body::Values { rows: self.values(rows, false)? })),
             SetExpr::Query(query) => self.query(query, false),
-            SetExpr::Set { op, all, left, right } => self.deeper(|a| {
+            SetExpr::Set { op, all, left, right } => self.deeper_by(QUERY_LEVELS / 2, |a| {
                 let (left, right) = (a.set_operand(left)?, a.set_operand(right)?);
                 Ok(plain(a.set_operation(*op, *all, left, right)?))
             }),

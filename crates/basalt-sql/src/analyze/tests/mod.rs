@@ -191,3 +191,85 @@ fn deep_nesting_is_refused() {
     let refused = row_expr(&expr, &Catalog::new(), &Context::default(), None).expect_err("too deep");
     assert_eq!(refused.error.state, SqlState::TOO_COMPLEX);
 }
+
+#[test]
+fn nested_subqueries_end_in_an_answer_or_an_error() {
+    let catalog = fixture::catalog();
+    let forms = [
+        ("(select ", "1", ")"),
+        ("(select * from ", "posts", ") x"),
+        ("coalesce(", "1", ")"),
+        ("lower(", "'x'", ")"),
+        ("concat(", "1", ")"),
+        ("sum(", "1", ")"),
+        ("case when true then ", "1", " end"),
+        ("array[", "1", "]"),
+        ("row(", "1", ")"),
+        ("not ", "true", ""),
+        ("- ", "n", ""),
+        ("", "1", "::int"),
+        ("1 + (", "1", ")"),
+        ("true = (1 in (", "1", ", 2))"),
+        ("exists (select ", "1", ")"),
+        ("exists (select 1 where ", "true", ")"),
+        ("array(select ", "1", ")"),
+        ("1 = any (select ", "1", ")"),
+        ("select 1 union (", "select 1", ")"),
+    ];
+    for (open, middle, close) in forms {
+        for depth in [10usize, 40, 100, 190, 400] {
+            let nested = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
+            let text = match open {
+                "(select * from " => format!("select * from {nested}"),
+                "select 1 union (" => nested,
+                _ => format!("select {nested} from posts"),
+            };
+            // Parsed where there is stack enough (its limits are the parser's matter); analysed on a thread as servers have them.
+            let parsed = std::thread::Builder::new().stack_size(64 << 20).spawn(move || crate::parse::statement(&text));
+            let Ok(Ok(tree)) = parsed.map(|thread| thread.join().expect("the parser does not panic")) else { continue };
+            let analysed = std::thread::scope(|scope| {
+                let work = || statement(&tree, &catalog, &Context::default()).map(drop);
+                std::thread::Builder::new().stack_size(2 << 20).spawn_scoped(scope, work).map(|t| t.join().expect("no panic"))
+            });
+            // Refusals are fine, also those of types and grouping; what counts is that there is an end.
+            let refused = analysed.expect("a thread starts").err().map(|e| e.error.state);
+            assert!(refused != Some(SqlState::INTERNAL), "{open} × {depth}");
+        }
+    }
+}
+
+/// Cases cut up and put together at random: whatever parses is analysed or refused, and no refusal is an internal error.
+#[test]
+fn scrambled_statements_never_panic() {
+    let catalog = fixture::catalog();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/analyze");
+    let mut texts: Vec<String> = Vec::new();
+    for file in ["policies.txt", "expressions.txt", "queries.txt", "writes.txt", "errors.txt"] {
+        let source = std::fs::read_to_string(folder.join(file)).expect("the case file is readable");
+        texts.extend(source.lines().filter_map(|line| line.strip_prefix("> ")).map(str::to_owned));
+    }
+    let words: Vec<&str> = texts.iter().flat_map(|t| t.split(' ')).collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits fit") % below
+    };
+    let rounds = std::env::var("BASALT_FUZZ_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000);
+    let mut analysed = 0;
+    for _ in 0..rounds {
+        let mut parts: Vec<&str> = texts[random(texts.len())].split(' ').collect();
+        for _ in 0..=random(3) {
+            let at = random(parts.len());
+            match random(3) {
+                0 if parts.len() > 1 => drop(parts.remove(at)),
+                1 => parts[at] = words[random(words.len())],
+                _ => parts.insert(at, words[random(words.len())]),
+            }
+        }
+        let text = parts.join(" ");
+        let shown = outcome(&catalog, &text);
+        assert!(!shown.starts_with("! XX000"), "{text}: {shown}");
+        analysed += usize::from(!shown.starts_with("! 42601"));
+    }
+    assert!(analysed * 10 > rounds, "only {analysed} of {rounds} scrambled texts parse");
+}
