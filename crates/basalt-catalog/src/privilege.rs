@@ -406,4 +406,5 @@ impl Relation {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -293,6 +293,11 @@ impl Ddl {
                 changes.indexes.push(index);
             }
         }
+        for key in &pending.using_index {
+            let not_null = self.add_key_using(table, key)?;
+            changes.validate.extend(not_null.into_iter().map(|attnum| Step::ValidateNotNull { table: oid, attnum }));
+            changes.rebuild |= key.primary;
+        }
         self.catalog.put_relation(table.clone());
         for key in &pending.foreign_keys {
             let constraint = self.add_foreign_key(table, key)?;
@@ -496,10 +501,23 @@ impl Ddl {
                 changes.validate.push(Step::ValidateCheck { table: Oid(table.oid), constraint });
             }
         }
-        changes.rebuild = true;
-        changes.convert.push(Convert { attnum, using });
+        if using.is_some() || !self.is_stored_alike(found.type_ref(), new) {
+            changes.rebuild = true;
+            changes.convert.push(Convert { attnum, using });
+        }
         self.catalog.put_relation(table);
         Ok(())
+    }
+
+    /// Whether every value of one type is stored as the same value of another: wider integers, longer or unlimited text.
+    fn is_stored_alike(&self, from: TypeRef, to: TypeRef) -> bool {
+        use basalt_types::pg::oid::{INT2, INT4, INT8, TEXT, VARCHAR};
+        match (from.oid, to.oid) {
+            (INT2, INT4 | INT8) | (INT4, INT8) | (VARCHAR, TEXT) => true,
+            (TEXT, VARCHAR) => to.typmod < 0,
+            (VARCHAR, VARCHAR) => to.typmod < 0 || (from.typmod >= 0 && to.typmod >= from.typmod),
+            _ => from == to,
+        }
     }
 
     /// Changes a default; a foreign key with SET DEFAULT on the column needs it in storage.

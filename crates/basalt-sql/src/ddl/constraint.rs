@@ -7,7 +7,7 @@ use basalt_types::{Oid, SqlState, TypeRef, pg::oid};
 
 use super::expr::{Place, is_constant, uses_of_expr};
 use super::name::name_addition;
-use super::{Ddl, Refusal, Result};
+use super::{Ddl, Refusal, Result, Step};
 use crate::tree::{self, Deferrable, Expr, References, TableConstraintKind};
 
 /// A CHECK to be added.
@@ -29,6 +29,15 @@ pub(super) struct PendingKey {
     pub deferrable: Deferrable,
 }
 
+/// An existing unique index that becomes a key.
+#[derive(Debug, Clone)]
+pub(super) struct PendingIndex {
+    pub name: Option<String>,
+    pub index: String,
+    pub primary: bool,
+    pub deferrable: Deferrable,
+}
+
 /// A foreign key to be added.
 #[derive(Debug, Clone)]
 pub(super) struct PendingForeignKey {
@@ -46,6 +55,7 @@ pub(super) struct Pending {
     pub foreign_keys: Vec<PendingForeignKey>,
     pub generated: Vec<(i16, Expr)>,
     pub not_null: Vec<String>,
+    pub using_index: Vec<PendingIndex>,
 }
 
 impl Pending {
@@ -79,8 +89,8 @@ impl Pending {
                 not_valid,
             }),
             TableConstraintKind::NotNull { column } => self.not_null.push(column.clone()),
-            TableConstraintKind::UsingIndex { .. } => {
-                return Err(Refusal::unsupported("constraints USING INDEX", "write the columns of the key"));
+            TableConstraintKind::UsingIndex { index, primary, deferrable } => {
+                self.using_index.push(PendingIndex { name, index: index.clone(), primary: *primary, deferrable: *deferrable });
             }
             TableConstraintKind::Exclude => {
                 return Err(Refusal::unsupported("EXCLUDE constraints", "check overlaps in a trigger, or use PostgreSQL"));
@@ -266,6 +276,102 @@ impl Ddl {
         Ok((index, newly_not_null))
     }
 
+    /// Makes a key of an existing unique index; gives the columns that became NOT NULL.
+    pub(super) fn add_key_using(&mut self, table: &mut Relation, key: &PendingIndex) -> Result<Vec<i16>> {
+        let wrong = |text: String| Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, text);
+        if key.deferrable.deferrable {
+            return Err(Refusal::unsupported(
+                "deferrable unique and primary keys",
+                "leave DEFERRABLE out; foreign keys may be deferrable",
+            ));
+        }
+        if key.primary && table.primary_key().is_some() {
+            return Err(Refusal::invalid(
+                SqlState::INVALID_TABLE_DEFINITION,
+                format!("multiple primary keys for table \"{}\" are not allowed", table.name),
+            ));
+        }
+        let Some(index) = table.indexes.iter().find(|i| i.name == key.index).cloned() else {
+            let schema = self.catalog.schema_name(table.schema);
+            return Err(if self.catalog.index(schema, &key.index).is_some() {
+                Refusal::invalid(
+                    SqlState::NOT_IN_PREREQUISITE_STATE,
+                    format!("index \"{}\" does not belong to table \"{}\"", key.index, table.name),
+                )
+            } else {
+                Refusal::invalid(SqlState::UNDEFINED_OBJECT, format!("index \"{}\" does not exist", key.index))
+            });
+        };
+        if index.constraint.is_some() {
+            return Err(Refusal::invalid(
+                SqlState::NOT_IN_PREREQUISITE_STATE,
+                format!("index \"{}\" is already associated with a constraint", index.name),
+            ));
+        }
+        let detail = "Cannot create a primary key or unique constraint using such an index.";
+        if !index.unique {
+            return Err(wrong(format!("\"{}\" is not a unique index", index.name)).detail(detail));
+        }
+        if index.filter.is_some() {
+            return Err(wrong(format!("\"{}\" is a partial index", index.name)).detail(detail));
+        }
+        let columns: Option<Vec<i16>> = index
+            .keys
+            .iter()
+            .map(|k| match k.term {
+                IndexTerm::Column(attnum) => Some(attnum),
+                IndexTerm::Expr(_) => None,
+            })
+            .collect();
+        let Some(columns) = columns else {
+            return Err(wrong(format!("index \"{}\" contains expressions", index.name)).detail(detail));
+        };
+        if index.keys.iter().any(|k| k.descending || k.nulls_first) {
+            return Err(
+                wrong(format!("index \"{}\" column number 1 does not have default sorting behavior", index.name)).detail(detail)
+            );
+        }
+        let name = key.name.clone().unwrap_or_else(|| index.name.clone());
+        self.new_constraint_name(table, &name)?;
+        if name != index.name {
+            self.new_index_name(table, &name)?;
+            self.notice(format!("ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{}\" to \"{name}\"", index.name));
+            if !key.primary {
+                let schema = self.catalog.schema_name(table.schema).to_owned();
+                self.steps.push(Step::RenameIndex {
+                    table: Oid(table.oid),
+                    index: Oid(index.oid),
+                    from: (schema, index.name.clone()),
+                });
+            }
+        }
+        let mut newly_not_null = Vec::new();
+        if key.primary {
+            for column in table.columns.iter_mut().filter(|c| columns.contains(&c.attnum) && !c.not_null) {
+                column.not_null = true;
+                newly_not_null.push(column.attnum);
+            }
+        }
+        let constraint = self.catalog.allocate_oid();
+        for slot in table.indexes.iter_mut().filter(|i| i.oid == index.oid) {
+            slot.name.clone_from(&name);
+            slot.constraint = Some(constraint.0);
+        }
+        table.constraints.push(Constraint {
+            oid: constraint.0,
+            name,
+            kind: if key.primary {
+                ConstraintKind::PrimaryKey { columns }
+            } else {
+                ConstraintKind::Unique { columns, nulls_not_distinct: index.nulls_not_distinct }
+            },
+            deferral: Deferral::default(),
+            validated: true,
+            comment: None,
+        });
+        Ok(newly_not_null)
+    }
+
     /// Adds a foreign key; gives the constraint's identity. The table must be in the catalog, for it may refer to itself.
     pub(super) fn add_foreign_key(&mut self, table: &mut Relation, key: &PendingForeignKey) -> Result<Oid> {
         self.foreign_key(table, key).map_err(|e| e.at(key.references.table.pos))
@@ -412,7 +518,7 @@ impl Ddl {
         if f == t || (int(f) && int(t)) || (string(f) && string(t)) {
             return Ok(());
         }
-        let comparable = (number(f) && number(t) && !(int(t) && !int(f)))
+        let comparable = (number(f) && number(t) && (!int(t) || int(f)))
             || (moment(f) && moment(t))
             || ((string(f) || f == oid::BPCHAR || f == oid::NAME) && (string(t) || t == oid::BPCHAR || t == oid::NAME));
         let (from_name, to_name) = (self.catalog.format_type(from.1), self.catalog.format_type(to.1));

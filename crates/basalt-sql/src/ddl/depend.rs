@@ -262,7 +262,10 @@ impl Ddl {
                     let mut changed = (*before).clone();
                     changed.constraints.retain(|c| c.oid != constraint);
                     self.catalog.put_relation(changed);
-                    self.steps.push(Step::RebuildTable { table, before, convert: Vec::new() });
+                    // One rebuild brings the table to its final form, however many keys it loses.
+                    if !self.steps.iter().any(|s| matches!(s, Step::RebuildTable { table: t, .. } if *t == table)) {
+                        self.steps.push(Step::RebuildTable { table, before, convert: Vec::new() });
+                    }
                 }
             }
             Dependent::Column { table, attnum } => {

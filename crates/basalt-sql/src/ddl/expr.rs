@@ -26,6 +26,24 @@ impl Visit for Qualify<'_> {
     }
 
     fn call(&mut self, call: &mut Call) {
+        // `nextval('s')` means the sequence of now: `nextval('public.s'::regclass)`.
+        if matches!(call.name.name.as_str(), "nextval" | "currval" | "setval")
+            && let Some(first) = call.args.first_mut()
+            && let ExprKind::String(text) = &first.value.kind
+        {
+            let ty = TypeName {
+                schema: None,
+                name: "regclass".to_owned(),
+                modifiers: Vec::new(),
+                dimensions: 0,
+                setof: false,
+                percent_type: false,
+                interval_fields: None,
+                pos: first.value.pos,
+            };
+            let literal = Expr { kind: ExprKind::String(text.clone()), pos: first.value.pos };
+            first.value.kind = ExprKind::Cast(Box::new(literal), ty);
+        }
         if call.name.schema.is_none() {
             call.name.schema = self.path.iter().find(|s| !self.catalog.functions_named(s, &call.name.name).is_empty()).cloned();
         }

@@ -285,7 +285,7 @@ impl Ddl {
             .find(|name| {
                 !reserved.contains(name)
                     && !self.catalog.relation_name_taken(schema, name)
-                    && !(is_constraint && self.constraint_name_taken(schema, name))
+                    && (!is_constraint || !self.constraint_name_taken(schema, name))
             })
             .unwrap_or_default()
     }

@@ -39,7 +39,7 @@ impl Refusal {
         let construct = construct.into();
         Box::new(Self {
             reason: Reason::Unsupported,
-            error: SqlError::unsupported(&construct),
+            error: SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("not supported on SQLite: {construct}")),
             construct,
             advice: advice.into(),
             pos: Pos(u32::MAX),

@@ -47,6 +47,8 @@ pub fn check_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, base
     let mut report = Report::default();
     // Names that refused statements would have made, with their place.
     let mut absent: BTreeMap<String, String> = BTreeMap::new();
+    // Bodies of refused DO blocks: whatever they name may be theirs.
+    let mut blocks: Vec<(String, String)> = Vec::new();
     for (file, text) in files {
         report.files += 1;
         let lines = LineIndex::new(text);
@@ -70,13 +72,20 @@ pub fn check_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, base
             let (line, column) = lines.locate(text, pos);
             let follows_from = match refusal.reason {
                 Reason::Invalid => {
-                    absent.iter().find(|(name, _)| mentions(&refusal.error.message, name)).map(|(_, at)| at.clone())
+                    let message = &refusal.error.message;
+                    let made = absent.iter().find(|(name, _)| mentions(message, name)).map(|(_, at)| at);
+                    let named =
+                        || blocks.iter().find(|(body, _)| quoted(message).any(|name| mentions(body, name))).map(|(_, at)| at);
+                    made.or_else(named).cloned()
                 }
                 Reason::Unsupported => None,
             };
             for name in statement.iter().filter_map(|s| made_by(&s.statement)) {
                 let at = follows_from.clone().unwrap_or_else(|| format!("{file}:{line}"));
                 absent.entry(name).or_insert(at);
+            }
+            if let Some(Statement::Do { body, .. }) = statement.as_ref().map(|s| &s.statement) {
+                blocks.push((body.clone(), format!("{file}:{line}")));
             }
             report.entries.push(Entry { file: file.to_owned(), line, column, refusal: *refusal, follows_from });
         }
@@ -108,6 +117,11 @@ fn made_by(statement: &Statement) -> Option<String> {
         })?,
         _ => return None,
     })
+}
+
+/// The last parts of the names a message quotes: `relation "app.posts" does not exist` names `posts`.
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split('"').skip(1).step_by(2).map(|name| name.rsplit('.').next().unwrap_or(name)).filter(|name| !name.is_empty())
 }
 
 /// Whether a message names an object: the name stands between characters that are no part of names.

@@ -182,11 +182,11 @@ fn reports_group_and_follow() {
 
 materialized views: 1
   advice: use a plain view, or a table filled by a trigger
-  1.sql:2:26: materialized views is not supported on SQLite
+  1.sql:2:26: not supported on SQLite: materialized views
 
 type point: 1
   advice: geometric types need PostgreSQL; use two numeric columns
-  2.sql:2:19: type point is not supported on SQLite
+  2.sql:2:19: not supported on SQLite: type point
 
 syntax error: 1
   2.sql:3:14: syntax error at end of input
