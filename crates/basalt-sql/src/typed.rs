@@ -242,7 +242,12 @@ pub enum SessionParam {
     /// `now()`, `current_timestamp`: the transaction's start.
     Now,
     /// `current_setting(name, missing_ok)` for a constant name.
-    Setting { name: String, missing_ok: bool },
+    Setting {
+        /// Lower case.
+        name: String,
+        /// NULL instead of an error when it is not set.
+        missing_ok: bool,
+    },
 }
 
 /// One key of ORDER BY; null order always explicit.
@@ -386,7 +391,10 @@ pub enum InsertSource {
     Query(Box<Query>),
     /// Rows come with the request as JSON objects; absent keys take the default when `missing_default`, else NULL.
     /// The engine converts each value to its column's type as `json_populate_record` does.
-    Payload { missing_default: bool },
+    Payload {
+        /// Absent keys take the column's default, else NULL.
+        missing_default: bool,
+    },
 }
 
 /// ON CONFLICT.

@@ -22,6 +22,7 @@ pub(super) const ROWS: &str = "
     current_setting(text, bool) text stable
     set_config(text, text, bool) text volatile null
     pg_typeof(any) regtype stable null
+    pg_input_is_valid(text, text) bool stable
     pg_advisory_lock(int8) void volatile
     pg_advisory_xact_lock(int8) void volatile
     pg_advisory_xact_lock(int4, int4) void volatile
