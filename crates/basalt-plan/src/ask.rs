@@ -232,7 +232,8 @@ pub struct OrderTerm {
 /// What a write answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Returning {
-    /// `return=representation`: the select list and embeds (filters of the root are the write's).
+    /// `return=representation` and `headers-only`: the select list and embeds, without filters of the root (they are the write's).
+    /// With no output, its columns are returned all the same: the caller must have the right to read them.
     pub representation: Option<Node>,
     /// `return=headers-only` of an insert: a Location is wanted.
     pub location: bool,
@@ -261,8 +262,8 @@ pub struct InsertAsk {
     pub resolution: Option<Resolution>,
     /// `on_conflict=`; none: the primary key.
     pub on_conflict: Option<Vec<String>>,
-    /// PUT: filters on the key (checked by the surface against the payload).
-    pub put: bool,
+    /// PUT: the columns its filters compare for equality (values are checked by the surface against the payload).
+    pub put: Option<Vec<String>>,
     /// What to answer.
     pub returning: Returning,
 }

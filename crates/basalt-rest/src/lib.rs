@@ -1,1 +1,281 @@
-//! To be written.
+//! `/rest/v1`: tables as resources, in PostgREST's dialect.
+//!
+//! One request: [`parse`] (text to what was asked) -> [`plans`] (asked to a plan, kept by shape) -> the engine -> an answer
+//! ([`read`], [`write`]). Refusals are in [`error`]; [`document`] describes the exposed schema.
+//!
+//! What it does not do: it verifies no token (the gateway does), makes no SQL, decides no privilege.
+//!
+//! To add a filter operator: its word in `parse/filter.rs`, its variant in `basalt_plan::ask::Operator`, its symbol in
+//! `basalt_plan::resolve`. To add an error: its variant and row in `error.rs` and docs/wire/rest-errors.md.
+
+mod config;
+mod document;
+pub mod error;
+pub mod parse;
+mod plans;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use basalt_engine::{Answer, Engine, Limits, Run};
+use basalt_plan::ask::Ask;
+use basalt_plan::plan::{Literal, Literals, Plan};
+use basalt_types::{Session, SqlError, SqlState};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+
+pub use config::RestConfig;
+pub use error::{RestError, role_refused, token_refused};
+
+use error::RestError as Error;
+use parse::prefer::{Preferences, is_utc, may_be_zone};
+use parse::query::Params;
+use plans::Plans;
+
+const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// How often a request is planned anew when the schema changes under it.
+const STALE_TRIES: usize = 4;
+
+/// The REST surface over an engine.
+pub struct Rest {
+    engine: Arc<dyn Engine>,
+    config: RestConfig,
+    plans: Plans,
+}
+
+/// What every handler needs of a request.
+struct Asked<'r> {
+    session: &'r Session,
+    headers: &'r HeaderMap,
+    method: &'r Method,
+    query: &'r str,
+    body: &'r Bytes,
+    /// The exposed schema.
+    schema: &'r str,
+    /// Whether the answer names it: when it was asked for, or there are several.
+    names_schema: bool,
+    preferences: Preferences,
+}
+
+impl Rest {
+    /// A surface. Plans are made as they are asked for.
+    pub fn new(engine: Arc<dyn Engine>, config: RestConfig) -> Self {
+        let plans = Plans::new(config.max_plans);
+        Self { engine, config, plans }
+    }
+
+    /// Answers one request, whose path is below `/rest/v1`: `/`, `/films`, `/rpc/name`.
+    pub async fn handle(&self, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
+        match self.answer(session, &request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let is_anon = session.role.as_str() == self.config.anon_role;
+                if let Error::Sql(cause) = &error
+                    && matches!(cause.state, SqlState::INTERNAL | SqlState::IO_ERROR)
+                {
+                    tracing::error!(error = %cause, path = request.uri().path(), "a request failed inside");
+                }
+                let mut response = error.response(is_anon);
+                if request.method() == Method::HEAD {
+                    *response.body_mut() = Bytes::new();
+                }
+                response
+            }
+        }
+    }
+
+    async fn answer(&self, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let path = request.uri().path();
+        let resource = path.strip_prefix('/').unwrap_or(path);
+        let method = request.method();
+        let headers = request.headers();
+        let (schema, names_schema) = self.schema(method, headers)?;
+        let asked = Asked {
+            session,
+            headers,
+            method,
+            query: request.uri().query().unwrap_or_default(),
+            body: request.body(),
+            schema,
+            names_schema,
+            preferences: Preferences::of(headers),
+        };
+        if resource.is_empty() {
+            return self.root(&asked);
+        }
+        let name = percent_encoding::percent_decode_str(resource).decode_utf8_lossy();
+        if let Some(function) = name.strip_prefix("rpc/").filter(|_| !resource.contains("%2F")) {
+            if function.is_empty() || function.contains('/') {
+                return Err(Error::Path);
+            }
+            return Err(Error::Function(format!("{schema}.{function}")));
+        }
+        if resource.contains('/') {
+            return Err(Error::Path);
+        }
+        match *method {
+            Method::GET | Method::HEAD => self.read(&asked, &name).await,
+            Method::POST => self.insert(&asked, &name).await,
+            Method::PATCH => self.update(&asked, &name).await,
+            Method::PUT => self.put(&asked, &name).await,
+            Method::DELETE => self.delete(&asked, &name).await,
+            Method::OPTIONS => self.info(&asked, &name),
+            _ => Err(Error::Method(method.to_string())),
+        }
+    }
+
+    /// The schema a request means, and whether it was negotiated.
+    fn schema<'r>(&'r self, method: &Method, headers: &'r HeaderMap) -> Result<(&'r str, bool), Error> {
+        let is_write = matches!(*method, Method::POST | Method::PATCH | Method::PUT | Method::DELETE);
+        let profile = headers.get(if is_write { "content-profile" } else { "accept-profile" });
+        let exposed = &self.config.schemas;
+        match profile {
+            None => Ok((exposed.first().map_or("public", String::as_str), exposed.len() > 1)),
+            Some(value) => {
+                let asked = String::from_utf8_lossy(value.as_bytes());
+                let known = exposed.iter().find(|s| **s == asked);
+                let refused = || Error::Schema { asked: asked.clone().into_owned(), exposed: exposed.clone() };
+                known.map(|s| (s.as_str(), true)).ok_or_else(refused)
+            }
+        }
+    }
+
+    /// Reads the query string within the limits.
+    fn params(&self, asked: &Asked<'_>, literals: &mut Literals) -> Result<Params, Error> {
+        let params = parse::query::params(asked.query, literals)?;
+        if params.depth > self.config.max_embed_depth {
+            return Err(Error::TooComplex("embedded resources are nested too deeply"));
+        }
+        if params.embeds > self.config.max_embeds {
+            return Err(Error::TooComplex("there are too many embedded resources"));
+        }
+        if params.conditions > self.config.max_filters {
+            return Err(Error::TooComplex("there are too many conditions"));
+        }
+        Ok(params)
+    }
+
+    /// What is checked of preferences once the plan is known.
+    fn check_preferences(preferences: &Preferences) -> Result<(), Error> {
+        if preferences.is_strict() && !preferences.unknown.is_empty() {
+            return Err(Error::Preferences(preferences.unknown.clone()));
+        }
+        match &preferences.timezone {
+            Some(zone) if !is_utc(zone) && !may_be_zone(zone) => {
+                let text = format!("invalid value for parameter \"TimeZone\": \"{zone}\"");
+                Err(Error::Sql(SqlError::new(SqlState::INVALID_PARAMETER, text)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Addressing an embed that was not selected is told after an unknown table.
+    fn check_levels(&self, asked: &Asked<'_>, relation: &str, params: &Params) -> Result<(), Error> {
+        let Some(name) = &params.unknown_level else { return Ok(()) };
+        basalt_plan::resolve::table(&self.engine.catalog(), asked.schema, relation)?;
+        Err(basalt_plan::resolve::ResolveError::NotEmbedded(name.clone()).into())
+    }
+
+    /// Plans and runs an ask, anew when the schema has changed in between.
+    async fn run(
+        &self,
+        session: &Session,
+        ask: &Ask,
+        literals: Literals,
+        payload: Option<Bytes>,
+        rollback: bool,
+    ) -> Result<(Arc<Plan>, Answer), Error> {
+        let timeout = self.config.timeout_of(session.role.as_str());
+        let limits = Limits::within(timeout, self.config.max_response_bytes);
+        let mut run = Run { session: session.clone(), plan: self.plan(session, ask)?, literals, payload, limits, rollback };
+        let is_read = matches!(ask, Ask::Read(_));
+        for _ in 0..STALE_TRIES {
+            let near = if is_read { self.engine.run_now(&run) } else { None };
+            let result = match near {
+                Some(result) => result,
+                None => self.engine.run(run.clone()).await,
+            };
+            match result {
+                Ok(answer) => return Ok((run.plan, answer)),
+                Err(basalt_engine::RunError::StalePlan) => run.plan = self.plan(session, ask)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Stale)
+    }
+
+    fn plan(&self, session: &Session, ask: &Ask) -> Result<Arc<Plan>, Error> {
+        let settings = basalt_plan::resolve::Settings { max_rows: self.config.max_rows, aggregates: self.config.aggregates };
+        let kept = self.plans.of(ask, &self.engine, settings)?;
+        let role = session.role.as_str();
+        if self.config.require_rls
+            && matches!(role, "anon" | "authenticated")
+            && let Some(open) = &kept.open
+        {
+            return Err(Error::Open(open.clone()));
+        }
+        Ok(kept.plan)
+    }
+
+    /// `OPTIONS` of a table.
+    fn info(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let catalog = self.engine.catalog();
+        let relation = basalt_plan::resolve::table(&catalog, asked.schema, name)?;
+        let is_table = relation.kind == basalt_catalog::RelationKind::Table;
+        let mut allow = String::from("OPTIONS,GET,HEAD");
+        if is_table {
+            allow.push_str(",POST");
+            if relation.primary_key().is_some() {
+                allow.push_str(",PUT");
+            }
+            allow.push_str(",PATCH,DELETE");
+        }
+        Ok(allowed(&allow))
+    }
+}
+
+/// An empty answer that names the methods of a resource.
+fn allowed(methods: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    headers.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    put(headers, http::header::ALLOW, methods);
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
+    response
+}
+
+/// On what answers depend besides the address.
+const VARIES: &str = "Accept, Prefer, Range";
+
+/// Sets a header whose value is made of checked parts; one that is no header value is left out.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A response with the headers all answers of tables have.
+fn answered(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(VARY, HeaderValue::from_static(VARIES));
+    response
+}
+
+/// Adds a text to the literals.
+fn literal(literals: &mut Literals, text: String) -> u32 {
+    let id = u32::try_from(literals.0.len()).unwrap_or(u32::MAX);
+    literals.0.push(Literal::Text(text));
+    id
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rest").field("config", &self.config).finish_non_exhaustive()
+    }
+}

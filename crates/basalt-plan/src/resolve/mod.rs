@@ -1,0 +1,167 @@
+//! What was asked, against the catalog: a [`Plan`], or why there is none.
+//!
+//! - `relationship.rs`: foreign keys as relationships, and which one an embed names.
+//! - `level.rs`: columns, JSON paths and conditions of one level; `node.rs`: a level as a query, embeds included.
+//! - `write.rs`: inserts, updates, deletes.
+//!
+//! It decides no privilege and no policy; the guard does, on the plan.
+
+mod error;
+mod level;
+mod near;
+mod node;
+mod relationship;
+mod write;
+
+use basalt_catalog::{Catalog, Relation, RelationKind};
+use basalt_sql::analyze;
+use basalt_sql::typed::walk::{Visitor, walk_from, walk_query};
+use basalt_sql::typed::{Body, Expr, From, Query, Ranges, Select, Target};
+use basalt_types::Oid;
+
+use crate::ask::{Ask, ReadAsk};
+use crate::plan::{Action, Count, Output, Plan};
+use level::{Level, Rows};
+
+pub use error::{Candidate, ResolveError};
+
+/// Settings that change what an ask means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Most rows of a read, at each level.
+    pub max_rows: Option<u64>,
+    /// Whether `sum()` and friends may be used.
+    pub aggregates: bool,
+}
+
+/// Resolves an ask.
+///
+/// # Errors
+/// Unknown and ambiguous names, and what PostgreSQL would say of types.
+pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan, ResolveError> {
+    let schema = match ask {
+        Ask::Read(ask) => &ask.schema,
+        Ask::Insert(ask) => &ask.schema,
+        Ask::Update(ask) => &ask.schema,
+        Ask::Delete(ask) => &ask.schema,
+    };
+    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write: !matches!(ask, Ask::Read(_)) };
+    match ask {
+        Ask::Read(ask) => resolver.read(ask),
+        Ask::Insert(ask) => resolver.insert(ask),
+        Ask::Update(ask) => resolver.update(ask),
+        Ask::Delete(ask) => resolver.delete(ask),
+    }
+}
+
+/// The tables and views of an exposed schema, for documents about it.
+pub fn exposed<'c>(catalog: &'c Catalog, schema: &str) -> impl Iterator<Item = &'c Relation> {
+    relationship::exposed(catalog, schema)
+}
+
+/// A table or view of an exposed schema.
+///
+/// # Errors
+/// [`ResolveError::UnknownTable`], with the nearest name.
+pub fn table<'c>(catalog: &'c Catalog, schema: &str, name: &str) -> Result<&'c Relation, ResolveError> {
+    match catalog.relation(schema, name) {
+        Some(found) if found.kind != RelationKind::Sequence => Ok(found),
+        _ => Err(ResolveError::UnknownTable {
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            near: near::nearest(name, exposed(catalog, schema).map(|r| r.name.as_str()), 0.75).map(str::to_owned),
+        }),
+    }
+}
+
+/// The state of resolving one ask.
+struct Resolver<'c> {
+    catalog: &'c Catalog,
+    settings: Settings,
+    schema: &'c str,
+    ranges: Ranges,
+    is_write: bool,
+}
+
+impl<'c> Resolver<'c> {
+    fn read(&mut self, ask: &ReadAsk) -> Result<Plan, ResolveError> {
+        let relation = table(self.catalog, self.schema, &ask.relation)?;
+        let (level, from) = self.source(relation, relation.name.clone(), 0)?;
+        let conditions = self.conditions(&level, &ask.node)?;
+        let for_count = match ask.count {
+            Count::None => None,
+            _ => Some(Box::new(self.counting(from.clone(), conditions.clone())?)),
+        };
+        let query = self.query(&level, &ask.node, vec![from], conditions)?;
+        let names = names(&query);
+        Ok(Plan {
+            id: Plan::fresh_id(),
+            catalog_version: self.catalog.version(),
+            action: Action::Read { query: Box::new(query), for_count },
+            output: ask.output,
+            names,
+            count: ask.count,
+            max_affected: None,
+        })
+    }
+
+    /// A relation as a row source.
+    fn source(&mut self, relation: &'c Relation, alias: String, depth: usize) -> Result<(Level<'c>, From), ResolveError> {
+        let oid = Oid(relation.oid);
+        let Some(view) = relation.view.as_ref().filter(|_| relation.kind == RelationKind::View) else {
+            let range = self.ranges.next();
+            let from = From::Table { range, relation: oid, alias: alias.clone() };
+            return Ok((Level { relation, range, alias, rows: Rows::Table, depth }, from));
+        };
+        let range = self.ranges.next();
+        let context = analyze::Context { first_range: self.ranges.peek(), ..analyze::Context::default() };
+        let query = analyze::query_text(&view.query, self.catalog, &context)?;
+        let mut highest = Highest(self.ranges.peek());
+        highest.query(&query);
+        self.ranges = Ranges::starting_at(highest.0 + 1);
+        let from = From::Query { range, query: Box::new(query), lateral: false, alias: alias.clone(), view: Some(oid) };
+        Ok((Level { relation, range, alias, rows: Rows::View, depth }, from))
+    }
+
+    /// `SELECT count(*)` of rows.
+    fn counting(&self, from: From, filter: Option<Expr>) -> Result<Query, ResolveError> {
+        let count = analyze::function("count", Vec::new(), self.catalog)?;
+        Ok(plain_query(vec![Target { expr: count, name: "count".to_owned() }], vec![from], filter))
+    }
+}
+
+/// SELECT … FROM … WHERE.
+fn plain_query(targets: Vec<Target>, from: Vec<From>, filter: Option<Expr>) -> Query {
+    let select = Select { distinct: None, targets, from, filter, policy: None, group_by: Vec::new(), having: None };
+    Query { ctes: Vec::new(), body: Body::Select(Box::new(select)), order_by: Vec::new(), limit: None, offset: None }
+}
+
+/// The output names of a query.
+fn names(query: &Query) -> Vec<String> {
+    match &query.body {
+        Body::Select(select) => select.targets.iter().map(|t| t.name.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether rows are shown at all.
+fn is_shown(output: Output) -> bool {
+    output != Output::None
+}
+
+/// Finds the highest range number of a view's query.
+struct Highest(u32);
+
+impl Visitor for Highest {
+    fn query(&mut self, query: &Query) {
+        if let Body::Set { range, .. } = &query.body {
+            self.0 = self.0.max(range.0);
+        }
+        walk_query(self, query);
+    }
+
+    fn from(&mut self, from: &From) {
+        self.0 = self.0.max(from.range().map_or(0, |r| r.0));
+        walk_from(self, from);
+    }
+}

@@ -1,0 +1,385 @@
+//! One level of a read as a query: its select list, embeds, conditions, order and limits.
+
+use basalt_catalog::Relation;
+use basalt_sql::analyze;
+use basalt_sql::tree::JoinKind;
+use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, Order, Query, RangeId, Target};
+use basalt_types::pg::oid;
+use basalt_types::{SqlError, SqlState, TypeRef, Value};
+
+use super::error::ResolveError;
+use super::level::{Level, Rows, row_count};
+use super::relationship::{self, Link, Relationship};
+use super::{Resolver, plain_query};
+use crate::ask::{Aggregate, Embed, EmbedJoin, Field, Filter, Item, JsonKey, Node, Operand, Operator, OrderTerm};
+
+/// What a level's select list and order bring together.
+struct Parts<'c, 'n> {
+    targets: Vec<Target>,
+    from: Vec<From>,
+    /// Keys of GROUP BY, when there are aggregates.
+    group_by: Vec<Expr>,
+    has_aggregate: bool,
+    /// To-one embeds whose rows are joined.
+    joined: Vec<(&'n Embed, Level<'c>)>,
+}
+
+/// The other end of an embed.
+struct Child<'c> {
+    level: Level<'c>,
+    from: Vec<From>,
+    /// The columns that tie it to its parent.
+    on: Option<Expr>,
+}
+
+impl<'c> Resolver<'c> {
+    /// A level's rows. `conditions`: from [`Self::conditions`], and whatever ties it to its parent.
+    pub(super) fn query(
+        &mut self,
+        level: &Level<'c>,
+        node: &Node,
+        from: Vec<From>,
+        conditions: Option<Expr>,
+    ) -> Result<Query, ResolveError> {
+        let parts = Parts { targets: Vec::new(), from, group_by: Vec::new(), has_aggregate: false, joined: Vec::new() };
+        let mut parts = self.select(level, node, parts)?;
+        let order_by = self.order(level, node, &mut parts)?;
+        let mut query = plain_query(parts.targets, parts.from, conditions);
+        if parts.has_aggregate
+            && let Body::Select(select) = &mut query.body
+        {
+            select.group_by = parts.group_by;
+        }
+        query.order_by = order_by;
+        query.limit = match (node.limit, self.settings.max_rows) {
+            (Some(id), _) => Some(row_count(id)),
+            (None, Some(most)) if !self.is_write => {
+                let most = Value::Int(i64::try_from(most).unwrap_or(i64::MAX));
+                Some(Expr::new(ExprKind::Const(most), TypeRef::of(oid::INT8)))
+            }
+            (None, _) => None,
+        };
+        query.offset = node.offset.map(row_count);
+        Ok(query)
+    }
+
+    /// The select list: plain fields first, then embeds, as the dialect orders keys.
+    fn select<'n>(&mut self, level: &Level<'c>, node: &'n Node, mut parts: Parts<'c, 'n>) -> Result<Parts<'c, 'n>, ResolveError> {
+        self.fields(level, node, &mut parts)?;
+        for item in &node.select {
+            let Item::Embed(embed) = item else { continue };
+            let found = self.relationship(level, embed)?;
+            if embed.spread && found.is_to_one() {
+                parts = self.spread_one(level, embed, &found, parts)?;
+            } else if embed.spread {
+                self.spread_many(level, embed, &found, &mut parts)?;
+            } else if !is_empty(&embed.node) {
+                let child = self.child(level, &found)?;
+                let inner = self.conditions(&child.level, &embed.node)?;
+                let mut query = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
+                let shape = if found.is_to_one() { JsonShape::Object } else { JsonShape::Array };
+                if shape == JsonShape::Object && embed.node.limit.is_none() {
+                    query.limit = None;
+                }
+                for attnum in found.near_columns() {
+                    parts.group_by.push(level.at(attnum)?);
+                }
+                let expr = Expr::new(ExprKind::JsonRows { query: Box::new(query), shape }, TypeRef::of(oid::JSON));
+                parts.targets.push(Target { expr, name: name_of(embed).to_owned() });
+            }
+        }
+        Ok(parts)
+    }
+
+    fn fields(&mut self, level: &Level<'c>, node: &Node, parts: &mut Parts<'c, '_>) -> Result<(), ResolveError> {
+        for item in &node.select {
+            match item {
+                Item::Star => {
+                    for column in &level.relation.columns {
+                        let expr = level.expr(column);
+                        parts.group_by.push(expr.clone());
+                        parts.targets.push(Target { expr, name: column.name.clone() });
+                    }
+                }
+                Item::Field { field, alias, cast, aggregate, aggregate_cast } => {
+                    let name = alias.clone().unwrap_or_else(|| output_name(field, *aggregate));
+                    let mut expr = match (aggregate, field.name.as_str()) {
+                        (Some(Aggregate::Count), "*") => None,
+                        _ => Some(self.field(level, field)?),
+                    };
+                    if let (Some(inner), Some(cast)) = (expr.take_if(|_| cast.is_some()), cast) {
+                        expr = Some(self.cast(inner, cast)?);
+                    }
+                    let expr = match (aggregate, expr) {
+                        (None, Some(expr)) => {
+                            parts.group_by.push(expr.clone());
+                            expr
+                        }
+                        (aggregate, expr) => {
+                            if !self.settings.aggregates {
+                                return Err(ResolveError::AggregatesOff);
+                            }
+                            parts.has_aggregate = true;
+                            let name = aggregate.map_or("count", function_name);
+                            let call = analyze::function(name, expr.into_iter().collect(), self.catalog)?;
+                            match aggregate_cast {
+                                Some(cast) => self.cast(call, cast)?,
+                                None => call,
+                            }
+                        }
+                    };
+                    parts.targets.push(Target { expr, name });
+                }
+                Item::Embed(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// `...rel(a)` to one: its row is joined, its columns are the parent's.
+    fn spread_one<'n>(
+        &mut self,
+        level: &Level<'c>,
+        embed: &'n Embed,
+        found: &Relationship<'c>,
+        mut parts: Parts<'c, 'n>,
+    ) -> Result<Parts<'c, 'n>, ResolveError> {
+        let child = self.join_one(level, embed, found, &mut parts)?;
+        let inner = std::mem::take(&mut parts.joined);
+        let mut parts = self.select(&child, &embed.node, parts)?;
+        parts.joined = inner;
+        parts.joined.push((embed, child));
+        Ok(parts)
+    }
+
+    /// Joins the row of a to-one embed.
+    fn join_one(
+        &mut self,
+        level: &Level<'c>,
+        embed: &Embed,
+        found: &Relationship<'c>,
+        parts: &mut Parts<'c, '_>,
+    ) -> Result<Level<'c>, ResolveError> {
+        let Child { level: child, from, on } = self.child(level, found)?;
+        let inner = self.conditions(&child, &embed.node)?;
+        let right = from.into_iter().next().ok_or_else(|| SqlError::internal("an embed without its table"))?;
+        let left = parts.from.pop().ok_or_else(|| SqlError::internal("a level without its table"))?;
+        let on = Expr::and(on, inner);
+        parts.from.push(From::Join { kind: JoinKind::Left, left: Box::new(left), right: Box::new(right), on });
+        Ok(child)
+    }
+
+    /// `...rel(a)` to many: each column is an array of the related rows' values.
+    fn spread_many(
+        &mut self,
+        level: &Level<'c>,
+        embed: &Embed,
+        found: &Relationship<'c>,
+        parts: &mut Parts<'c, '_>,
+    ) -> Result<(), ResolveError> {
+        const NO_AGGREGATES: &str = "Aggregates are not implemented for one-to-many or many-to-many spreads.";
+        let child = self.child(level, found)?;
+        let inner = self.conditions(&child.level, &embed.node)?;
+        let rows = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
+        let columns = rows.columns();
+        if let Body::Select(select) = &rows.body
+            && !select.group_by.is_empty()
+        {
+            return Err(ResolveError::NotImplemented(NO_AGGREGATES));
+        }
+        for (at, (name, ty)) in (1_i16..).zip(columns) {
+            // Each array has its own copy of the query, whose ranges are numbered anew by resolving it again.
+            let child = self.child(level, found)?;
+            let inner = self.conditions(&child.level, &embed.node)?;
+            let rows = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
+            let range = self.ranges.next();
+            let from = From::Query { range, query: Box::new(rows), lateral: false, alias: child.level.alias.clone(), view: None };
+            let value = Expr::column(range, at, ty);
+            let agg = analyze::function("json_agg", vec![value], self.catalog)?;
+            let empty = Expr::new(ExprKind::Const(Value::Text("[]".to_owned())), agg.ty);
+            let (ty, coalesce) = (agg.ty, ExprKind::Coalesce(vec![agg, empty]));
+            let target = Target { expr: Expr::new(coalesce, ty), name: name.clone() };
+            let query = plain_query(vec![target], vec![from], None);
+            parts.targets.push(Target { expr: Expr::new(ExprKind::Scalar(Box::new(query)), ty), name });
+        }
+        Ok(())
+    }
+
+    /// All conditions of a level: its filters, and that its `!inner` embeds exist.
+    pub(super) fn conditions(&mut self, level: &Level<'c>, node: &Node) -> Result<Option<Expr>, ResolveError> {
+        let mut all = None;
+        for filter in &node.filters {
+            all = Expr::and(all, Some(self.filter(level, Some(node), filter)?));
+        }
+        for item in &node.select {
+            let Item::Embed(embed) = item else { continue };
+            if embed.join == EmbedJoin::Inner {
+                all = Expr::and(all, Some(self.exists(level, embed)?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// A filter; `node`: whose embeds it may ask for null.
+    pub(super) fn filter(&mut self, level: &Level<'c>, node: Option<&Node>, filter: &Filter) -> Result<Expr, ResolveError> {
+        let bool_expr = |kind| Expr::new(kind, TypeRef::of(oid::BOOL));
+        Ok(match filter {
+            Filter::And(parts) | Filter::Or(parts) => {
+                let terms = parts.iter().map(|p| self.filter(level, node, p)).collect::<Result<Vec<_>, _>>()?;
+                match <[Expr; 1]>::try_from(terms) {
+                    Ok([only]) => only,
+                    Err(terms) if matches!(filter, Filter::And(_)) => bool_expr(ExprKind::And(terms)),
+                    Err(terms) => bool_expr(ExprKind::Or(terms)),
+                }
+            }
+            Filter::Not(inner) => {
+                let inner = self.filter(level, node, inner)?;
+                bool_expr(ExprKind::Not(Box::new(inner)))
+            }
+            Filter::Test { field, op, value } => {
+                let embed = node.filter(|_| field.path.is_empty()).and_then(|n| embed_named(n, &field.name));
+                match (embed, op, value) {
+                    (Some(embed), Operator::Is, Operand::Is(crate::ask::IsValue::Null)) => {
+                        let exists = self.exists(level, embed)?;
+                        bool_expr(ExprKind::Not(Box::new(exists)))
+                    }
+                    _ => self.test(level, field, op, value)?,
+                }
+            }
+        })
+    }
+
+    /// Whether an embed has a row.
+    fn exists(&mut self, level: &Level<'c>, embed: &Embed) -> Result<Expr, ResolveError> {
+        let found = self.relationship(level, embed)?;
+        let child = self.child(level, &found)?;
+        let inner = self.conditions(&child.level, &embed.node)?;
+        let one = Expr::new(ExprKind::Const(Value::Int(1)), TypeRef::of(oid::INT4));
+        let target = Target { expr: one, name: "?column?".to_owned() };
+        let mut query = plain_query(vec![target], child.from, Expr::and(child.on, inner));
+        query.offset = embed.node.offset.map(row_count);
+        Ok(Expr::new(ExprKind::Exists(Box::new(query)), TypeRef::of(oid::BOOL)))
+    }
+
+    fn relationship(&self, level: &Level<'c>, embed: &Embed) -> Result<Relationship<'c>, ResolveError> {
+        relationship::find(self.catalog, self.schema, level.relation, &embed.relation, embed.hint.as_deref())
+    }
+
+    /// The rows at the other end of an embed, tied to the parent's row.
+    fn child(&mut self, parent: &Level<'c>, found: &Relationship<'c>) -> Result<Child<'c>, ResolveError> {
+        let depth = parent.depth + 1;
+        let foreign: &'c Relation = found.foreign;
+        match &found.link {
+            Link::Key { columns, .. } => {
+                let (level, from) = self.source(foreign, format!("{}_{depth}", foreign.name), depth)?;
+                let mut on = None;
+                for (here, there) in columns {
+                    on = Expr::and(on, Some(self.equal(level.at(*there)?, parent.at(*here)?)?));
+                }
+                Ok(Child { level, from: vec![from], on })
+            }
+            Link::Junction { table, near, far, .. } => {
+                let (level, from) = self.source(foreign, foreign.name.clone(), depth)?;
+                let (junction, through) = self.source(table, table.name.clone(), depth)?;
+                let mut on = None;
+                for (here, there) in near {
+                    on = Expr::and(on, Some(self.equal(junction.at(*there)?, parent.at(*here)?)?));
+                }
+                for (here, there) in far {
+                    on = Expr::and(on, Some(self.equal(level.at(*there)?, junction.at(*here)?)?));
+                }
+                Ok(Child { level, from: vec![from, through], on })
+            }
+        }
+    }
+
+    fn equal(&self, a: Expr, b: Expr) -> Result<Expr, ResolveError> {
+        Ok(analyze::operator("=", Some(a), b, self.catalog)?)
+    }
+
+    fn order(&mut self, level: &Level<'c>, node: &Node, parts: &mut Parts<'c, '_>) -> Result<Vec<Order>, ResolveError> {
+        let mut keys = Vec::with_capacity(node.order.len());
+        for term in &node.order {
+            let expr = match &term.relation {
+                None => self.field(level, &term.field)?,
+                Some(name) => self.related(level, node, name, term, parts)?,
+            };
+            if self.catalog.base_type(expr.ty).oid == oid::JSON {
+                let error = SqlError::new(SqlState::UNDEFINED_FUNCTION, "could not identify an ordering operator for type json");
+                return Err(error.hint("Use an explicit ordering operator or modify the query.").into());
+            }
+            let nulls_first = term.nulls_first.unwrap_or(term.descending);
+            keys.push(Order { expr, descending: term.descending, nulls_first });
+        }
+        Ok(keys)
+    }
+
+    /// `rel(column)`: the column of a to-one embed, whose row is joined once.
+    fn related(
+        &mut self,
+        level: &Level<'c>,
+        node: &Node,
+        name: &str,
+        term: &OrderTerm,
+        parts: &mut Parts<'c, '_>,
+    ) -> Result<Expr, ResolveError> {
+        let embed = embed_named(node, name).ok_or_else(|| ResolveError::NotEmbedded(name.to_owned()))?;
+        if let Some((_, child)) = parts.joined.iter().find(|(e, _)| std::ptr::eq(*e, embed)) {
+            return self.field(child, &term.field);
+        }
+        let found = self.relationship(level, embed)?;
+        if !found.is_to_one() {
+            let target = name_of(embed).to_owned();
+            return Err(ResolveError::RelatedOrderNotToOne { origin: level.relation.name.clone(), target });
+        }
+        let child = self.join_one(level, embed, &found, parts)?;
+        self.field(&child, &term.field)
+    }
+
+    /// The rows a write returned, as a source.
+    pub(super) fn written(&mut self, relation: &'c Relation) -> (Level<'c>, From) {
+        let range: RangeId = self.ranges.next();
+        let from = From::Cte { range, cte: crate::plan::WRITTEN, alias: relation.name.clone() };
+        let rows = Rows::Written(std::cell::RefCell::new(Vec::new()));
+        (Level { relation, range, alias: relation.name.clone(), rows, depth: 0 }, from)
+    }
+}
+
+/// The name of an embed in the answer, and by which filters and orders address it.
+fn name_of(embed: &Embed) -> &str {
+    embed.alias.as_deref().unwrap_or(&embed.relation)
+}
+
+fn embed_named<'n>(node: &'n Node, name: &str) -> Option<&'n Embed> {
+    node.select.iter().find_map(|item| match item {
+        Item::Embed(embed) if name_of(embed) == name => Some(&**embed),
+        _ => None,
+    })
+}
+
+/// `rel()` shows nothing, nor do embeds that hold only such ones.
+fn is_empty(node: &Node) -> bool {
+    node.select.iter().all(|item| matches!(item, Item::Embed(embed) if is_empty(&embed.node)))
+}
+
+/// The key a field has when no alias is given: the last key of its path, else its column; an aggregate's name.
+fn output_name(field: &Field, aggregate: Option<Aggregate>) -> String {
+    if let Some(aggregate) = aggregate {
+        return function_name(aggregate).to_owned();
+    }
+    let last = field.path.iter().rev().find_map(|step| match &step.key {
+        JsonKey::Key(key) => Some(key.clone()),
+        JsonKey::Index(_) => None,
+    });
+    last.unwrap_or_else(|| field.name.clone())
+}
+
+fn function_name(aggregate: Aggregate) -> &'static str {
+    match aggregate {
+        Aggregate::Sum => "sum",
+        Aggregate::Avg => "avg",
+        Aggregate::Count => "count",
+        Aggregate::Max => "max",
+        Aggregate::Min => "min",
+    }
+}

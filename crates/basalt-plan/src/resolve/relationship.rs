@@ -1,0 +1,266 @@
+//! Relationships between tables, from foreign keys: to-one, to-many, one-to-one, and many-to-many through a junction table.
+
+use basalt_catalog::{Catalog, ConstraintKind, ForeignKey, Relation, RelationKind};
+use basalt_types::Oid;
+
+use super::error::{Candidate, ResolveError};
+use super::near::nearest;
+
+/// A way from one table to another.
+#[derive(Debug, Clone)]
+pub struct Relationship<'c> {
+    /// Where it leads.
+    pub foreign: &'c Relation,
+    /// How.
+    pub link: Link<'c>,
+}
+
+/// Kinds of relationship; columns are pairs of attnums (here, there).
+#[derive(Debug, Clone)]
+pub enum Link<'c> {
+    /// By one foreign key.
+    Key {
+        /// Its name.
+        constraint: &'c str,
+        /// Which way.
+        kind: Kind,
+        /// Pairs.
+        columns: Vec<(i16, i16)>,
+    },
+    /// Through a table with foreign keys to both.
+    Junction {
+        /// That table.
+        table: &'c Relation,
+        /// Name of its key to here.
+        near_constraint: &'c str,
+        /// Name of its key to there.
+        far_constraint: &'c str,
+        /// (here, junction).
+        near: Vec<(i16, i16)>,
+        /// (junction, there).
+        far: Vec<(i16, i16)>,
+    },
+}
+
+/// Which way a foreign key is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// From the referencing table.
+    ManyToOne,
+    /// From the referenced table.
+    OneToMany,
+    /// Either way, the referencing columns being unique.
+    OneToOne,
+}
+
+impl Relationship<'_> {
+    /// Whether there is at most one row at the other end.
+    pub fn is_to_one(&self) -> bool {
+        matches!(self.link, Link::Key { kind: Kind::ManyToOne | Kind::OneToOne, .. })
+    }
+
+    /// The columns of the table here.
+    pub fn near_columns(&self) -> Vec<i16> {
+        match &self.link {
+            Link::Key { columns, .. } => columns.iter().map(|(here, _)| *here).collect(),
+            Link::Junction { near, .. } => near.iter().map(|(here, _)| *here).collect(),
+        }
+    }
+}
+
+/// Finds the relationship an embed names.
+pub fn find<'c>(
+    catalog: &'c Catalog,
+    schema: &str,
+    origin: &'c Relation,
+    target: &str,
+    hint: Option<&str>,
+) -> Result<Relationship<'c>, ResolveError> {
+    let all = relationships(catalog, schema, origin);
+    let mut found: Vec<&Relationship<'c>> = all.iter().filter(|r| fits(r, origin, target, hint)).collect();
+    match found.len() {
+        1 => found.pop().cloned().ok_or(ResolveError::NotEmbedded(target.to_owned())),
+        0 => Err(ResolveError::NoRelationship {
+            origin: origin.name.clone(),
+            target: target.to_owned(),
+            hint: hint.map(str::to_owned),
+            schema: schema.to_owned(),
+            near: near(catalog, schema, origin, target, &all),
+        }),
+        _ => Err(ResolveError::AmbiguousRelationship {
+            origin: origin.name.clone(),
+            target: target.to_owned(),
+            candidates: found.into_iter().map(|r| candidate(r, origin)).collect(),
+        }),
+    }
+}
+
+/// What was perhaps meant: another child when the parent has relationships, else another parent.
+fn near(catalog: &Catalog, schema: &str, origin: &Relation, target: &str, all: &[Relationship<'_>]) -> Option<(String, String)> {
+    const LEAST: f64 = 0.33;
+    if all.is_empty() {
+        let parents = exposed(catalog, schema).filter(|r| r.oid != origin.oid && !relationships(catalog, schema, r).is_empty());
+        let name = nearest(&origin.name, parents.map(|r| r.name.as_str()), LEAST)?;
+        return Some((name.to_owned(), origin.name.clone()));
+    }
+    // A child that exists was excluded by its hint: nothing to suggest.
+    let others = all.iter().map(|r| r.foreign.name.as_str());
+    if others.clone().any(|n| n.eq_ignore_ascii_case(target)) {
+        return None;
+    }
+    nearest(target, others, LEAST).map(|name| (name.to_owned(), target.to_owned()))
+}
+
+/// Tables and views of a schema.
+pub fn exposed<'c>(catalog: &'c Catalog, schema: &str) -> impl Iterator<Item = &'c Relation> {
+    let oid = catalog.schema(schema).map(|s| s.oid);
+    catalog.relations().map(AsRef::as_ref).filter(move |r| Some(r.schema) == oid && r.kind != RelationKind::Sequence)
+}
+
+/// All relationships of a table to tables of a schema, by name of constraint, junctions last.
+fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Relationship<'c>> {
+    let schema = catalog.schema(schema).map(|s| s.oid);
+    let table = |oid: Oid| catalog.relation_by_oid(oid).map(AsRef::as_ref).filter(|r: &&Relation| Some(r.schema) == schema);
+    let mut keys = Vec::new();
+    for key in catalog.foreign_keys_from(Oid(origin.oid)) {
+        let Some(foreign) = table(key.target) else { continue };
+        let kind = if is_unique(origin, key.columns) { Kind::OneToOne } else { Kind::ManyToOne };
+        let columns = pairs(key.columns, key.target_columns);
+        keys.push(Relationship { foreign, link: Link::Key { constraint: &key.constraint.name, kind, columns } });
+    }
+    let to_here = catalog.foreign_keys_to(Oid(origin.oid));
+    for key in &to_here {
+        let Some(foreign) = table(Oid(key.source.oid)) else { continue };
+        let kind = if is_unique(key.source, key.columns) { Kind::OneToOne } else { Kind::OneToMany };
+        let columns = pairs(key.target_columns, key.columns);
+        keys.push(Relationship { foreign, link: Link::Key { constraint: &key.constraint.name, kind, columns } });
+    }
+    keys.sort_by(|a, b| name_of(a).cmp(name_of(b)));
+    let mut junctions = Vec::new();
+    for near in &to_here {
+        let junction: &'c Relation = near.source;
+        for far in catalog.foreign_keys_from(Oid(junction.oid)) {
+            if far.constraint.oid == near.constraint.oid || !in_primary_key(junction, near, &far) {
+                continue;
+            }
+            let Some(foreign) = table(far.target) else { continue };
+            junctions.push(Relationship {
+                foreign,
+                link: Link::Junction {
+                    table: junction,
+                    near_constraint: &near.constraint.name,
+                    far_constraint: &far.constraint.name,
+                    near: pairs(near.target_columns, near.columns),
+                    far: pairs(far.columns, far.target_columns),
+                },
+            });
+        }
+    }
+    junctions.sort_by(|a, b| name_of(a).cmp(name_of(b)));
+    keys.extend(junctions);
+    keys
+}
+
+fn name_of<'r>(relationship: &'r Relationship<'_>) -> &'r str {
+    match &relationship.link {
+        Link::Key { constraint, .. } => constraint,
+        Link::Junction { table, .. } => &table.name,
+    }
+}
+
+fn pairs(here: &[i16], there: &[i16]) -> Vec<(i16, i16)> {
+    here.iter().copied().zip(there.iter().copied()).collect()
+}
+
+/// Whether a key constraint of the table covers exactly these columns.
+fn is_unique(relation: &Relation, columns: &[i16]) -> bool {
+    relation.constraints.iter().any(|c| match &c.kind {
+        ConstraintKind::PrimaryKey { columns: key } | ConstraintKind::Unique { columns: key, .. } => {
+            key.len() == columns.len() && key.iter().all(|a| columns.contains(a))
+        }
+        _ => false,
+    })
+}
+
+/// A table is a junction when the columns of both keys belong to its primary key.
+fn in_primary_key(junction: &Relation, near: &ForeignKey<'_>, far: &ForeignKey<'_>) -> bool {
+    junction.primary_key().is_some_and(|key| near.columns.iter().chain(far.columns).all(|a| key.contains(a)))
+}
+
+fn fits(relationship: &Relationship<'_>, origin: &Relation, target: &str, hint: Option<&str>) -> bool {
+    let foreign = relationship.foreign;
+    let by_name = foreign.name == target;
+    // The single column of the foreign key here, and there.
+    let column = |relation: &Relation, attnum: i16, name: &str| relation.column_at(attnum).is_some_and(|c| c.name == name);
+    let single = |name: &str, here: bool| match &relationship.link {
+        Link::Key { columns, .. } => match columns.as_slice() {
+            [(near, far)] => {
+                if here {
+                    column(origin, *near, name)
+                } else {
+                    column(foreign, *far, name)
+                }
+            }
+            _ => false,
+        },
+        Link::Junction { .. } => false,
+    };
+    let constraint = |name: &str| matches!(&relationship.link, Link::Key { constraint, .. } if *constraint == name);
+    let kind = match &relationship.link {
+        Link::Key { kind, .. } => Some(*kind),
+        Link::Junction { .. } => None,
+    };
+    if foreign.oid == origin.oid {
+        // By the table's name the many, by the column's name the one.
+        return match hint {
+            None => by_name && kind == Some(Kind::OneToMany) || single(target, true) && kind == Some(Kind::ManyToOne),
+            Some(hint) => by_name && kind == Some(Kind::OneToMany) && single(hint, false),
+        };
+    }
+    match hint {
+        None => by_name || constraint(target) || single(target, true),
+        Some(hint) => {
+            let junction = matches!(&relationship.link, Link::Junction { table, .. } if table.name == hint);
+            by_name && (constraint(hint) || single(hint, true) || single(hint, false) || junction)
+        }
+    }
+}
+
+fn names(relation: &Relation, columns: impl Iterator<Item = i16>) -> String {
+    let names: Vec<&str> = columns.filter_map(|a| relation.column_at(a).map(|c| c.name.as_str())).collect();
+    names.join(", ")
+}
+
+fn candidate(relationship: &Relationship<'_>, origin: &Relation) -> Candidate {
+    let foreign = relationship.foreign;
+    let embedding = format!("{} with {}", origin.name, foreign.name);
+    match &relationship.link {
+        Link::Key { constraint, kind, columns } => Candidate {
+            cardinality: match kind {
+                Kind::ManyToOne => "many-to-one",
+                Kind::OneToMany => "one-to-many",
+                Kind::OneToOne => "one-to-one",
+            },
+            embedding,
+            relationship: format!(
+                "{constraint} using {}({}) and {}({})",
+                origin.name,
+                names(origin, columns.iter().map(|(here, _)| *here)),
+                foreign.name,
+                names(foreign, columns.iter().map(|(_, there)| *there)),
+            ),
+            choice: format!("{}!{constraint}", foreign.name),
+        },
+        Link::Junction { table, near_constraint, far_constraint, near, far } => Candidate {
+            cardinality: "many-to-many",
+            embedding,
+            relationship: format!(
+                "{} using {near_constraint}({}) and {far_constraint}({})",
+                table.name,
+                names(table, near.iter().map(|(_, junction)| *junction)),
+                names(table, far.iter().map(|(junction, _)| *junction)),
+            ),
+            choice: format!("{}!{}", foreign.name, table.name),
+        },
+    }
+}

@@ -1,0 +1,264 @@
+//! Inserts, updates and deletes, and what they answer about the rows written.
+
+use basalt_catalog::{Constraint, ConstraintKind, IndexTerm, Relation};
+
+use basalt_sql::typed::{
+    ConflictUpdate, Delete, Expr, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
+};
+use basalt_types::{Oid, SqlError, SqlState};
+
+use super::error::ResolveError;
+use super::level::{Level, Rows};
+use super::{Resolver, is_shown, names, table};
+use crate::ask::{DeleteAsk, InsertAsk, Item, Node, Resolution, Returning, UpdateAsk};
+use crate::plan::{Action, Plan};
+
+impl<'c> Resolver<'c> {
+    pub(super) fn insert(&mut self, ask: &InsertAsk) -> Result<Plan, ResolveError> {
+        let relation = table(self.catalog, self.schema, &ask.relation)?;
+        let columns = columns(relation, &ask.columns)?;
+        let level = self.target(relation);
+        let key = key_columns(relation);
+        let on_conflict = match (&ask.put, ask.resolution) {
+            (Some(filters), _) => {
+                let mut key: Vec<&str> = key.iter().map(|(_, name)| name.as_str()).collect();
+                let mut asked: Vec<&str> = filters.iter().map(String::as_str).collect();
+                key.sort_unstable();
+                asked.sort_unstable();
+                asked.dedup();
+                if key.is_empty() || key != asked {
+                    return Err(ResolveError::PutFilters);
+                }
+                self.on_conflict(relation, None, Resolution::Merge, &columns)?
+            }
+            (None, Some(resolution)) => self.on_conflict(relation, ask.on_conflict.as_deref(), resolution, &columns)?,
+            (None, None) => None,
+        };
+        let mut statement = Insert {
+            ctes: Vec::new(),
+            relation: Oid(relation.oid),
+            range: level.range,
+            columns,
+            source: InsertSource::Payload { missing_default: ask.missing_default },
+            overriding_system: None,
+            on_conflict,
+            returning: Vec::new(),
+        };
+        let (returning, action) = self.returned(&level, &ask.returning)?;
+        statement.returning = returning;
+        let location = if ask.returning.location { key } else { Vec::new() };
+        Ok(self.plan(Statement::Insert(Box::new(statement)), action, &ask.returning, location, ask.put.is_some()))
+    }
+
+    pub(super) fn update(&mut self, ask: &UpdateAsk) -> Result<Plan, ResolveError> {
+        let relation = table(self.catalog, self.schema, &ask.relation)?;
+        let columns = columns(relation, &ask.columns)?;
+        let level = self.target(relation);
+        let filter = self.target_filter(&level, &ask.target)?;
+        let (returning, action) = self.returned(&level, &ask.returning)?;
+        let statement = Update {
+            ctes: Vec::new(),
+            relation: Oid(relation.oid),
+            range: level.range,
+            set: UpdateSet::Payload(columns),
+            from: Vec::new(),
+            filter,
+            returning,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+        };
+        Ok(self.plan(Statement::Update(Box::new(statement)), action, &ask.returning, Vec::new(), false))
+    }
+
+    pub(super) fn delete(&mut self, ask: &DeleteAsk) -> Result<Plan, ResolveError> {
+        let relation = table(self.catalog, self.schema, &ask.relation)?;
+        let level = self.target(relation);
+        let filter = self.target_filter(&level, &ask.target)?;
+        let (returning, action) = self.returned(&level, &ask.returning)?;
+        let statement = Delete {
+            ctes: Vec::new(),
+            relation: Oid(relation.oid),
+            range: level.range,
+            using: Vec::new(),
+            filter,
+            returning,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+        };
+        Ok(self.plan(Statement::Delete(Box::new(statement)), action, &ask.returning, Vec::new(), false))
+    }
+
+    fn plan(
+        &self,
+        statement: Statement,
+        shown: Shown,
+        returning: &Returning,
+        location: Vec<(i16, String)>,
+        is_put: bool,
+    ) -> Plan {
+        Plan {
+            id: Plan::fresh_id(),
+            catalog_version: self.catalog.version(),
+            action: Action::Write { statement: Box::new(statement), representation: shown.query, location, is_put },
+            output: returning.output,
+            names: shown.names,
+            count: returning.count,
+            max_affected: returning.max_affected,
+        }
+    }
+
+    fn target(&mut self, relation: &'c Relation) -> Level<'c> {
+        Level { relation, range: self.ranges.next(), alias: relation.name.clone(), rows: Rows::Table, depth: 0 }
+    }
+
+    /// Which rows a write is about. Embeds cannot be asked here.
+    fn target_filter(&mut self, level: &Level<'c>, target: &Node) -> Result<Option<Expr>, ResolveError> {
+        let mut all = None;
+        for filter in &target.filters {
+            all = Expr::and(all, Some(self.filter(level, None, filter)?));
+        }
+        Ok(all)
+    }
+
+    /// RETURNING and the query over it.
+    fn returned(&mut self, level: &Level<'c>, ask: &Returning) -> Result<(Vec<Target>, Shown), ResolveError> {
+        let Some(node) = &ask.representation else { return Ok((Vec::new(), Shown::default())) };
+        if !is_shown(ask.output) {
+            // Only rights and the Location depend on what is returned.
+            return Ok((self.needed(level, node)?, Shown::default()));
+        }
+        let is_plain = node.order.is_empty()
+            && node.select.iter().all(|item| match item {
+                Item::Star => true,
+                Item::Field { aggregate, .. } => aggregate.is_none(),
+                Item::Embed(_) => false,
+            });
+        if is_plain {
+            let query = self.query(level, node, Vec::new(), None)?;
+            let shown = Shown { query: None, names: names(&query) };
+            let basalt_sql::typed::Body::Select(select) = query.body else {
+                return Err(SqlError::internal("a level is a SELECT").into());
+            };
+            return Ok((select.targets, shown));
+        }
+        let (written, from) = self.written(level.relation);
+        let conditions = self.conditions(&written, node)?;
+        let query = self.query(&written, node, vec![from], conditions)?;
+        let Rows::Written(returned) = written.rows else { return Err(SqlError::internal("a write's rows").into()) };
+        let mut targets = Vec::new();
+        for attnum in returned.into_inner() {
+            targets.push(self.returning_column(level, attnum)?);
+        }
+        let names = names(&query);
+        Ok((targets, Shown { query: Some(Box::new(query)), names }))
+    }
+
+    fn returning_column(&self, level: &Level<'c>, attnum: i16) -> Result<Target, ResolveError> {
+        let name = level.relation.column_at(attnum).map(|c| c.name.clone()).unwrap_or_default();
+        Ok(Target { expr: level.at(attnum)?, name })
+    }
+
+    /// The columns a representation would be made of.
+    fn needed(&self, level: &Level<'c>, node: &Node) -> Result<Vec<Target>, ResolveError> {
+        let mut attnums: Vec<i16> = Vec::new();
+        if node.select.contains(&Item::Star) {
+            attnums.extend(level.relation.columns.iter().map(|c| c.attnum));
+        } else {
+            for item in &node.select {
+                if let Item::Field { field, .. } = item
+                    && let Some(column) = level.relation.column(&field.name)
+                {
+                    attnums.push(column.attnum);
+                }
+            }
+            attnums.extend(level.relation.primary_key().unwrap_or_default());
+        }
+        attnums.sort_unstable();
+        attnums.dedup();
+        attnums.into_iter().map(|a| self.returning_column(level, a)).collect()
+    }
+
+    fn on_conflict(
+        &mut self,
+        relation: &'c Relation,
+        asked: Option<&[String]>,
+        resolution: Resolution,
+        columns: &[i16],
+    ) -> Result<Option<OnConflict>, ResolveError> {
+        let key: Vec<i16> = match asked {
+            Some(names) => names
+                .iter()
+                .map(|name| {
+                    relation.column(name).map(|c| c.attnum).ok_or_else(|| {
+                        SqlError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist")).into()
+                    })
+                })
+                .collect::<Result<_, ResolveError>>()?,
+            None => relation.primary_key().unwrap_or_default().to_vec(),
+        };
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let arbiters = arbiters(relation, &key);
+        if arbiters.is_empty() {
+            let text = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, text).into());
+        }
+        let update = match resolution {
+            Resolution::Merge if !columns.is_empty() => {
+                let excluded: RangeId = self.ranges.next();
+                let proposed = Level { relation, range: excluded, alias: "excluded".to_owned(), rows: Rows::Table, depth: 0 };
+                let set = columns.iter().map(|a| Ok((*a, Some(proposed.at(*a)?)))).collect::<Result<_, ResolveError>>()?;
+                Some(ConflictUpdate { excluded, set, filter: None })
+            }
+            _ => None,
+        };
+        Ok(Some(OnConflict { arbiters, update }))
+    }
+}
+
+/// What is shown of the rows written.
+#[derive(Default)]
+struct Shown {
+    query: Option<Box<basalt_sql::typed::Query>>,
+    names: Vec<String>,
+}
+
+/// Attnums of a payload's columns.
+fn columns(relation: &Relation, names: &[String]) -> Result<Vec<i16>, ResolveError> {
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let column = relation
+            .column(name)
+            .ok_or_else(|| ResolveError::UnknownColumn { table: relation.name.clone(), column: name.clone() })?;
+        if !columns.contains(&column.attnum) {
+            columns.push(column.attnum);
+        }
+    }
+    Ok(columns)
+}
+
+fn key_columns(relation: &Relation) -> Vec<(i16, String)> {
+    let key = relation.primary_key().unwrap_or_default();
+    relation.columns.iter().filter(|c| key.contains(&c.attnum)).map(|c| (c.attnum, c.name.clone())).collect()
+}
+
+/// The unique indexes over exactly these columns.
+fn arbiters(relation: &Relation, key: &[i16]) -> Vec<Oid> {
+    let is_deferrable = |oid: Option<u32>| {
+        let of = |c: &&Constraint| {
+            Some(c.oid) == oid && matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. })
+        };
+        relation.constraints.iter().find(of).is_some_and(|c| c.deferral.deferrable)
+    };
+    let covers = |index: &&basalt_catalog::Index| {
+        index.unique
+            && index.filter.is_none()
+            && !is_deferrable(index.constraint)
+            && key.iter().all(|a| index.keys.iter().any(|k| k.term == IndexTerm::Column(*a)))
+            && index.keys.iter().all(|k| matches!(&k.term, IndexTerm::Column(a) if key.contains(a)))
+    };
+    relation.indexes.iter().filter(covers).map(|i| Oid(i.oid)).collect()
+}

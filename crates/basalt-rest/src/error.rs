@@ -1,0 +1,345 @@
+//! Everything `/rest/v1` can answer instead of rows, and how it looks on the wire.
+
+use basalt_engine::RunError;
+use basalt_plan::resolve::ResolveError;
+use basalt_types::SqlError;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, Response, StatusCode};
+use serde_json::{Value as Json, json};
+
+use crate::parse::ParseError;
+
+/// Why a request is refused or failed.
+///
+/// Texts and codes: PostgREST 16, reference "Errors"; PostgreSQL's own keep their SQLSTATE. The same rows: docs/wire/rest-errors.md.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// The query string leaves its grammar.
+    #[error("{}", .0.message)]
+    Query(ParseError),
+    /// The body is no JSON, or its objects differ, or its type is not read.
+    #[error("{0}")]
+    Body(String),
+    /// A range that cannot be.
+    #[error("Requested range not satisfiable")]
+    Range(&'static str),
+    /// PUT without exactly the key's filters.
+    #[error("Filters must include all and only primary key columns with 'eq' operators")]
+    PutFilters,
+    /// PUT with limit or offset.
+    #[error("limit/offset querystring parameters are not allowed for PUT")]
+    PutLimit,
+    /// PUT whose payload has another key than its filters.
+    #[error("Payload values do not match URL in primary key column(s)")]
+    PutPayload,
+    /// A schema that is not exposed.
+    #[error("Invalid schema: {asked}")]
+    Schema {
+        /// The profile asked.
+        asked: String,
+        /// The exposed schemas.
+        exposed: Vec<String>,
+    },
+    /// None of the acceptable media types can be given.
+    #[error("None of these media types are available: {0}")]
+    MediaType(String),
+    /// One object was asked and the result has another number of rows.
+    #[error("Cannot coerce the result to a single JSON object")]
+    NotSingular(u64),
+    /// A method that tables do not have.
+    #[error("Unsupported HTTP method: {0}")]
+    Method(String),
+    /// Unknown preferences under `handling=strict`.
+    #[error("Invalid preferences given with handling=strict")]
+    Preferences(Vec<String>),
+    /// More rows than `max-affected`.
+    #[error("Query result exceeds max-affected preference constraint")]
+    MaxAffected(u64),
+    /// No such path.
+    #[error("Invalid path specified in request URL")]
+    Path,
+    /// The document of the root is for the service role.
+    #[error("Root endpoint metadata is disabled")]
+    Root,
+    /// Functions cannot be called yet.
+    #[error("Could not find the function {0} in the schema cache")]
+    Function(String),
+    /// The plan could not be made.
+    #[error("{}", resolve_message(.0))]
+    Resolve(ResolveError),
+    /// The database refused or failed.
+    #[error("{}", .0.message)]
+    Sql(SqlError),
+    /// A table without row security, with `[api] require_rls`.
+    #[error("row security is not enabled on \"{0}\"")]
+    Open(String),
+    /// More embeds, conditions or longer patterns than are allowed.
+    #[error("{0}")]
+    TooComplex(&'static str),
+    /// A token that does not count.
+    #[error("{message}")]
+    Token {
+        /// The protocol's text.
+        message: String,
+        /// More of it.
+        details: Option<String>,
+        /// It could not be read at all, or its claims refuse it.
+        undecodable: bool,
+    },
+    /// The token's role cannot be taken.
+    #[error("role \"{0}\" does not exist")]
+    Role(String),
+    /// The schema changed faster than the request could be planned.
+    #[error("Could not query the database for the schema cache. Retrying.")]
+    Stale,
+}
+
+impl From<ParseError> for RestError {
+    fn from(error: ParseError) -> Self {
+        Self::Query(error)
+    }
+}
+
+impl From<ResolveError> for RestError {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Sql(error) => Self::Sql(error),
+            ResolveError::PutFilters => Self::PutFilters,
+            other => Self::Resolve(other),
+        }
+    }
+}
+
+impl From<RunError> for RestError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Sql(error) => Self::Sql(error),
+            RunError::StalePlan => Self::Stale,
+            RunError::NotSingular(rows) => Self::NotSingular(rows),
+            RunError::TooManyAffected(rows) => Self::MaxAffected(rows),
+            RunError::PutNotSingle => Self::PutPayload,
+        }
+    }
+}
+
+impl RestError {
+    /// Status and code; one arm a variant.
+    pub fn wire(&self, is_anon: bool) -> (StatusCode, String) {
+        let (status, code) = match self {
+            Self::Query(_) => (StatusCode::BAD_REQUEST, "PGRST100"),
+            Self::Body(_) => (StatusCode::BAD_REQUEST, "PGRST102"),
+            Self::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
+            Self::PutFilters => (StatusCode::METHOD_NOT_ALLOWED, "PGRST105"),
+            Self::Schema { .. } => (StatusCode::NOT_ACCEPTABLE, "PGRST106"),
+            Self::MediaType(_) => (StatusCode::NOT_ACCEPTABLE, "PGRST107"),
+            Self::PutLimit => (StatusCode::BAD_REQUEST, "PGRST114"),
+            Self::PutPayload => (StatusCode::BAD_REQUEST, "PGRST115"),
+            Self::NotSingular(_) => (StatusCode::NOT_ACCEPTABLE, "PGRST116"),
+            Self::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "PGRST117"),
+            Self::Preferences(_) => (StatusCode::BAD_REQUEST, "PGRST122"),
+            Self::MaxAffected(_) => (StatusCode::BAD_REQUEST, "PGRST124"),
+            Self::Path => (StatusCode::NOT_FOUND, "PGRST125"),
+            Self::Root => (StatusCode::NOT_FOUND, "PGRST126"),
+            Self::Function(_) => (StatusCode::NOT_FOUND, "PGRST202"),
+            Self::Resolve(error) => resolve_row(error),
+            Self::Sql(error) => return (sql_status(error, is_anon), error.state.as_str().to_owned()),
+            Self::Open(_) => (StatusCode::FORBIDDEN, "BSLT001"),
+            Self::TooComplex(_) => (StatusCode::BAD_REQUEST, "BSLT002"),
+            Self::Token { undecodable: true, .. } => (StatusCode::UNAUTHORIZED, "PGRST301"),
+            Self::Token { undecodable: false, .. } => (StatusCode::UNAUTHORIZED, "PGRST303"),
+            Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
+            Self::Stale => (StatusCode::SERVICE_UNAVAILABLE, "PGRST002"),
+        };
+        (status, code.to_owned())
+    }
+
+    fn details(&self) -> Json {
+        match self {
+            Self::Query(error) => json!(error.details),
+            Self::Range(why) => json!(why),
+            Self::NotSingular(rows) => json!(format!("The result contains {rows} rows")),
+            Self::Preferences(unknown) => json!(format!("Invalid preferences: {}", unknown.join(", "))),
+            Self::MaxAffected(rows) => json!(format!("The query affects {rows} rows")),
+            Self::Function(name) => {
+                json!(format!("Searched for the function {name}, but no matches were found in the schema cache."))
+            }
+            Self::Resolve(error) => resolve_details(error),
+            Self::Sql(error) => json!(error.detail),
+            Self::Token { details, .. } => json!(details),
+            _ => Json::Null,
+        }
+    }
+
+    fn hint(&self) -> Json {
+        match self {
+            Self::Schema { exposed, .. } => json!(format!("Only the following schemas are exposed: {}", exposed.join(", "))),
+            Self::Resolve(error) => resolve_hint(error),
+            Self::Sql(error) => json!(error.hint),
+            Self::Open(table) => json!(format!(
+                "Run ALTER TABLE {table} ENABLE ROW LEVEL SECURITY and add policies, or set [api] require_rls to false."
+            )),
+            Self::Function(_) => json!("Functions cannot be called by this version of Basalt."),
+            _ => Json::Null,
+        }
+    }
+
+    /// The body: four keys, nulls included.
+    pub fn body(&self, is_anon: bool) -> Bytes {
+        let (_, code) = self.wire(is_anon);
+        let message = match self {
+            // A bug of ours is logged where it arose; callers learn only that it was one.
+            Self::Sql(error) if error.state == basalt_types::SqlState::INTERNAL => "Internal error".to_owned(),
+            other => other.to_string(),
+        };
+        let body = json!({"code": code, "details": self.details(), "hint": self.hint(), "message": message});
+        Bytes::from(body.to_string())
+    }
+
+    /// The whole response.
+    pub fn response(&self, is_anon: bool) -> Response<Bytes> {
+        let (status, code) = self.wire(is_anon);
+        let body = self.body(is_anon);
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if let Ok(value) = HeaderValue::from_str(&format!("PostgREST; error={code}")) {
+            headers.insert(HeaderName::from_static("proxy-status"), value);
+        }
+        if let Self::Token { message, .. } = self {
+            let quoted = message.replace('\\', "\\\\").replace('"', "\\\"");
+            let text = format!("Bearer error=\"invalid_token\", error_description=\"{quoted}\"");
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.insert(WWW_AUTHENTICATE, value);
+            }
+        } else if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// The answer to a request whose token does not count: PGRST301 when it cannot be read or verified, PGRST303 when its claims refuse it.
+pub fn token_refused(message: &str, details: Option<&str>, undecodable: bool) -> Response<Bytes> {
+    RestError::Token { message: message.to_owned(), details: details.map(str::to_owned), undecodable }.response(true)
+}
+
+/// The answer to a token whose role is not one that requests may take.
+pub fn role_refused(role: &str) -> Response<Bytes> {
+    RestError::Role(role.to_owned()).response(true)
+}
+
+fn resolve_row(error: &ResolveError) -> (StatusCode, &'static str) {
+    match error {
+        ResolveError::UnknownTable { .. } => (StatusCode::NOT_FOUND, "PGRST205"),
+        ResolveError::UnknownColumn { .. } => (StatusCode::BAD_REQUEST, "PGRST204"),
+        ResolveError::NoRelationship { .. } => (StatusCode::BAD_REQUEST, "PGRST200"),
+        ResolveError::AmbiguousRelationship { .. } => (StatusCode::MULTIPLE_CHOICES, "PGRST201"),
+        ResolveError::NotEmbedded(_) => (StatusCode::BAD_REQUEST, "PGRST108"),
+        ResolveError::RelatedOrderNotToOne { .. } => (StatusCode::BAD_REQUEST, "PGRST118"),
+        ResolveError::AggregatesOff => (StatusCode::BAD_REQUEST, "PGRST123"),
+        ResolveError::NotImplemented(_) => (StatusCode::BAD_REQUEST, "PGRST127"),
+        ResolveError::PutFilters => (StatusCode::METHOD_NOT_ALLOWED, "PGRST105"),
+        ResolveError::Sql(_) => (StatusCode::INTERNAL_SERVER_ERROR, "XX000"),
+    }
+}
+
+fn resolve_message(error: &ResolveError) -> String {
+    match error {
+        ResolveError::UnknownTable { schema, name, .. } => {
+            format!("Could not find the table '{schema}.{name}' in the schema cache")
+        }
+        ResolveError::UnknownColumn { table, column } => {
+            format!("Could not find the '{column}' column of '{table}' in the schema cache")
+        }
+        ResolveError::NoRelationship { origin, target, .. } => {
+            format!("Could not find a relationship between '{origin}' and '{target}' in the schema cache")
+        }
+        ResolveError::AmbiguousRelationship { origin, target, .. } => {
+            format!("Could not embed because more than one relationship was found for '{origin}' and '{target}'")
+        }
+        ResolveError::NotEmbedded(name) => format!("'{name}' is not an embedded resource in this request"),
+        ResolveError::RelatedOrderNotToOne { target, .. } => format!("A related order on '{target}' is not possible"),
+        ResolveError::AggregatesOff => "Use of aggregate functions is not allowed".to_owned(),
+        ResolveError::NotImplemented(_) => "Feature not implemented".to_owned(),
+        ResolveError::PutFilters => RestError::PutFilters.to_string(),
+        ResolveError::Sql(error) => error.message.clone(),
+    }
+}
+
+fn resolve_details(error: &ResolveError) -> Json {
+    match error {
+        ResolveError::NoRelationship { origin, target, hint, schema, .. } => {
+            // The quotes stand as the original puts them: none after the target when there is no hint.
+            let using = hint.as_ref().map_or(String::new(), |h| format!("' using the hint '{h}"));
+            json!(format!(
+                "Searched for a foreign key relationship between '{origin}' and '{target}{using}' in the schema '{schema}', but no matches were found."
+            ))
+        }
+        ResolveError::AmbiguousRelationship { candidates, .. } => candidates
+            .iter()
+            .map(|c| json!({"cardinality": c.cardinality, "embedding": c.embedding, "relationship": c.relationship}))
+            .collect(),
+        ResolveError::RelatedOrderNotToOne { origin, target } => {
+            json!(format!("'{origin}' and '{target}' do not form a many-to-one or one-to-one relationship"))
+        }
+        ResolveError::NotImplemented(what) => json!(what),
+        _ => Json::Null,
+    }
+}
+
+fn resolve_hint(error: &ResolveError) -> Json {
+    match error {
+        ResolveError::UnknownTable { schema, near: Some(near), .. } => {
+            json!(format!("Perhaps you meant the table '{schema}.{near}'"))
+        }
+        ResolveError::NoRelationship { near: Some((meant, instead)), .. } => {
+            json!(format!("Perhaps you meant '{meant}' instead of '{instead}'."))
+        }
+        ResolveError::AmbiguousRelationship { target, candidates, .. } => {
+            let choices: Vec<String> = candidates.iter().map(|c| format!("'{}'", c.choice)).collect();
+            json!(format!(
+                "Try changing '{target}' to one of the following: {}. Find the desired relationship in the 'details' key.",
+                choices.join(", ")
+            ))
+        }
+        ResolveError::NotEmbedded(name) => json!(format!("Verify that '{name}' is included in the 'select' query parameter.")),
+        _ => Json::Null,
+    }
+}
+
+/// The status of a SQLSTATE. Source: PostgREST 16, reference "Errors", table of PostgreSQL's error codes.
+pub fn sql_status(error: &SqlError, is_anon: bool) -> StatusCode {
+    let state = error.state.as_str();
+    let (class, _) = state.split_at_checked(2).unwrap_or((state, ""));
+    match (state, class) {
+        ("23503" | "23505", _) => StatusCode::CONFLICT,
+        ("25006", _) => StatusCode::METHOD_NOT_ALLOWED,
+        ("21000", _) if error.message.ends_with("requires a WHERE clause") => StatusCode::BAD_REQUEST,
+        ("22023", _) if error.message.starts_with("role") && error.message.ends_with("does not exist") => {
+            StatusCode::UNAUTHORIZED
+        }
+        ("53400", _) => StatusCode::INTERNAL_SERVER_ERROR,
+        ("57P01", _) => StatusCode::SERVICE_UNAVAILABLE,
+        ("P0001", _) => StatusCode::BAD_REQUEST,
+        ("42883" | "42P01", _) => StatusCode::NOT_FOUND,
+        ("42P17", _) => StatusCode::INTERNAL_SERVER_ERROR,
+        ("42501", _) if is_anon => StatusCode::UNAUTHORIZED,
+        ("42501", _) => StatusCode::FORBIDDEN,
+        // A body beyond the bound is the request's fault, not a failure.
+        ("54000", _) => StatusCode::PAYLOAD_TOO_LARGE,
+        (_, "08" | "53") => StatusCode::SERVICE_UNAVAILABLE,
+        (_, "0L" | "0P" | "28") => StatusCode::FORBIDDEN,
+        (_, "09" | "21" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "P0" | "XX") => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        (_, "PT") => state.get(2..).and_then(|n| n.parse().ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => StatusCode::BAD_REQUEST,
+    }
+}

@@ -1,0 +1,188 @@
+//! The `Prefer` header (RFC 7240) and what is said of it in `Preference-Applied`.
+
+use basalt_plan::ask::Resolution;
+use basalt_plan::plan::Count;
+use http::HeaderMap;
+
+/// What a write answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Return {
+    Minimal,
+    HeadersOnly,
+    Representation,
+}
+
+/// The preferences of a request; of each the first counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Preferences {
+    /// `resolution=…`.
+    pub resolution: Option<Resolution>,
+    /// `return=…`.
+    pub returns: Option<Return>,
+    /// `count=…`.
+    pub count: Option<Count>,
+    /// `tx=rollback` (true), `tx=commit`.
+    pub rollback: Option<bool>,
+    /// `missing=default` (true), `missing=null`.
+    pub missing_default: Option<bool>,
+    /// `handling=strict` (true), `handling=lenient`.
+    pub strict: Option<bool>,
+    /// `timezone=…`.
+    pub timezone: Option<String>,
+    /// `max-affected=…`.
+    pub max_affected: Option<u64>,
+    /// What none of this is.
+    pub unknown: Vec<String>,
+}
+
+/// Which request the preferences are reported for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Request {
+    Read,
+    Insert,
+    Put,
+    Update,
+    Delete,
+}
+
+impl Preferences {
+    /// Reads all `Prefer` headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut out = Self::default();
+        for value in headers.get_all("prefer") {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
+                out.add(word);
+            }
+        }
+        out
+    }
+
+    fn add(&mut self, word: &str) {
+        fn first<T>(slot: &mut Option<T>, value: T) {
+            slot.get_or_insert(value);
+        }
+        match word {
+            "resolution=merge-duplicates" => first(&mut self.resolution, Resolution::Merge),
+            "resolution=ignore-duplicates" => first(&mut self.resolution, Resolution::Ignore),
+            "return=representation" => first(&mut self.returns, Return::Representation),
+            "return=minimal" => first(&mut self.returns, Return::Minimal),
+            "return=headers-only" => first(&mut self.returns, Return::HeadersOnly),
+            "count=exact" => first(&mut self.count, Count::Exact),
+            "count=planned" => first(&mut self.count, Count::Planned),
+            "count=estimated" => first(&mut self.count, Count::Estimated),
+            "tx=commit" => first(&mut self.rollback, false),
+            "tx=rollback" => first(&mut self.rollback, true),
+            "missing=default" => first(&mut self.missing_default, true),
+            "missing=null" => first(&mut self.missing_default, false),
+            "handling=strict" => first(&mut self.strict, true),
+            "handling=lenient" => first(&mut self.strict, false),
+            _ => {
+                if let Some(zone) = word.strip_prefix("timezone=") {
+                    first(&mut self.timezone, zone.to_owned());
+                } else if let Some(number) = word.strip_prefix("max-affected=") {
+                    if let Ok(number) = number.parse() {
+                        first(&mut self.max_affected, number);
+                    }
+                } else {
+                    self.unknown.push(word.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Which count is asked.
+    pub fn count(&self) -> Count {
+        self.count.unwrap_or_default()
+    }
+
+    /// Whether unknown preferences are an error.
+    pub fn is_strict(&self) -> bool {
+        self.strict == Some(true)
+    }
+
+    /// The bound of affected rows, which counts under strict handling only.
+    pub fn bound(&self) -> Option<u64> {
+        self.max_affected.filter(|_| self.is_strict())
+    }
+
+    /// `Preference-Applied`; nothing when no preference was followed. `has_conflict_target`: an insert that has something to resolve.
+    pub fn applied(&self, request: Request, has_conflict_target: bool, may_roll_back: bool) -> Option<String> {
+        let mut words: Vec<String> = Vec::new();
+        let mut say = |word: Option<&str>| words.extend(word.map(str::to_owned));
+        let writes = request != Request::Read;
+        if request == Request::Insert && has_conflict_target {
+            say(self.resolution.map(|r| match r {
+                Resolution::Merge => "resolution=merge-duplicates",
+                Resolution::Ignore => "resolution=ignore-duplicates",
+            }));
+        }
+        if matches!(request, Request::Insert | Request::Update) {
+            say(self.missing_default.map(|d| if d { "missing=default" } else { "missing=null" }));
+        }
+        if writes {
+            say(self.returns.map(|r| match r {
+                Return::Minimal => "return=minimal",
+                Return::HeadersOnly => "return=headers-only",
+                Return::Representation => "return=representation",
+            }));
+        }
+        say(self.count.and_then(|c| match c {
+            Count::None => None,
+            Count::Exact => Some("count=exact"),
+            Count::Planned => Some("count=planned"),
+            Count::Estimated => Some("count=estimated"),
+        }));
+        if may_roll_back {
+            say(self.rollback.map(|r| if r { "tx=rollback" } else { "tx=commit" }));
+        }
+        say(self.strict.map(|s| if s { "handling=strict" } else { "handling=lenient" }));
+        if let Some(zone) = self.timezone.as_deref().filter(|z| is_utc(z)) {
+            say(Some(&format!("timezone={zone}")));
+        }
+        if matches!(request, Request::Update | Request::Delete)
+            && let Some(bound) = self.bound()
+        {
+            say(Some(&format!("max-affected={bound}")));
+        }
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// Zones in which times are shown as they are stored. Other zones are not applied, and not reported as applied.
+pub fn is_utc(zone: &str) -> bool {
+    ["utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "universal", "uct"].iter().any(|z| zone.eq_ignore_ascii_case(z))
+}
+
+/// Whether a text can be the name of a time zone: an area and a place, an abbreviation, or an offset.
+pub fn may_be_zone(zone: &str) -> bool {
+    is_utc(zone)
+        || zone.parse::<f64>().is_ok_and(|hours| hours.abs() < 168.0)
+        || zone.split_once('/').is_some_and(|(area, place)| {
+            [
+                "Africa",
+                "America",
+                "Antarctica",
+                "Arctic",
+                "Asia",
+                "Atlantic",
+                "Australia",
+                "Brazil",
+                "Canada",
+                "Chile",
+                "Etc",
+                "Europe",
+                "Indian",
+                "Mexico",
+                "Pacific",
+                "US",
+            ]
+            .iter()
+            .any(|a| a.eq_ignore_ascii_case(area))
+                && !place.is_empty()
+                && place.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/+-".contains(&b))
+        })
+        || (zone.len() <= 7 && zone.len() >= 3 && zone.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
+}

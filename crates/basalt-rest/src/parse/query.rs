@@ -1,0 +1,282 @@
+//! The query string as a whole: which parameter is what, and at which level of the embeds it applies.
+
+use std::borrow::Cow;
+
+use basalt_plan::ask::{Field, Filter, Item, LiteralId, Node, OrderTerm};
+use basalt_plan::plan::{Literal, Literals};
+
+use super::ParseError;
+use super::filter::{filter, logic};
+use super::order::order;
+use super::scan::Scan;
+use super::select::{json_path, select};
+
+/// Everything the query string says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Params {
+    /// The root with its embeds, filters, order and limits placed at their levels.
+    pub node: Node,
+    /// `columns=`.
+    pub columns: Option<Vec<String>>,
+    /// `on_conflict=`.
+    pub on_conflict: Option<Vec<String>>,
+    /// Root limit as asked, negative ones included.
+    pub limit: Option<i64>,
+    /// Root offset as asked.
+    pub offset: Option<i64>,
+    /// Literals that are limits of embeds.
+    pub embed_limits: Vec<LiteralId>,
+    /// The first level that was addressed but not selected.
+    pub unknown_level: Option<String>,
+    /// Embeds with an alias that were addressed by their relation's name: (relation, alias).
+    pub legacy: Vec<(String, String)>,
+    /// How many embeds there are.
+    pub embeds: usize,
+    /// Deepest nesting of embeds.
+    pub depth: usize,
+    /// How many conditions there are.
+    pub conditions: usize,
+    /// Parameters sorted by name, encoded, for Content-Location.
+    pub canonical: String,
+}
+
+/// Something said about a level.
+enum Said {
+    Filter(Filter),
+    Order(Vec<OrderTerm>),
+    Limit(LiteralId),
+    Offset(LiteralId),
+}
+
+/// Reads a query string.
+///
+/// # Errors
+/// The first parameter that leaves its grammar: orders first, then trees, columns, select, filters.
+pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError> {
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = query.split('&').filter(|p| !p.is_empty()).map(pair).collect();
+    // A key may also come as a parameter; it is the gateway's.
+    pairs.retain(|(key, value)| key != "apikey" || is_operation(value));
+    let mut out = Params::default();
+    let (mut orders, mut ranges, mut trees, mut filters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (key, value) in &pairs {
+        match last_part(key) {
+            "order" => {
+                let terms = if value.is_empty() { Vec::new() } else { order(value)? };
+                orders.push((path_of(key), Said::Order(terms)));
+            }
+            word @ ("limit" | "offset") => limit_or_offset(&mut out, &mut ranges, key, word == "limit", value, literals),
+            word @ ("and" | "or") => {
+                let mut path = path_of(key);
+                let negated = path.pop_if(|p| p == "not").is_some();
+                let tree = logic(word == "or", value, literals)?;
+                let tree = if negated { Filter::Not(Box::new(tree)) } else { tree };
+                trees.push((path, Said::Filter(tree)));
+            }
+            _ => {}
+        }
+    }
+    let given = |name: &str| pairs.iter().find(|(k, _)| k == name).map(|(_, v)| v);
+    out.columns = given("columns").map(|text| names("columns parameter", text)).transpose()?;
+    out.node.select = match given("select") {
+        Some(text) => select(text)?,
+        None => vec![Item::Star],
+    };
+    for (key, value) in &pairs {
+        let reserved = matches!(key.as_ref(), "select" | "columns" | "on_conflict");
+        if reserved || matches!(last_part(key), "order" | "limit" | "offset" | "and" | "or") {
+            continue;
+        }
+        let (path, column) = tree_path(key)?;
+        filters.push((path, Said::Filter(filter(column, value, literals)?)));
+    }
+    out.on_conflict = given("on_conflict").map(|text| names("on_conflict parameter", text)).transpose()?;
+    for said in [filters, orders, ranges, trees] {
+        for (path, said) in said.into_iter().rev() {
+            place(&mut out, &path, said);
+        }
+    }
+    measure(&mut out);
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    out.canonical = canonical(&pairs);
+    Ok(out)
+}
+
+fn last_part(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or_default()
+}
+
+fn limit_or_offset(
+    out: &mut Params,
+    ranges: &mut Vec<(Vec<String>, Said)>,
+    key: &str,
+    is_limit: bool,
+    value: &str,
+    literals: &mut Literals,
+) {
+    // What is no number is ignored, as the original does.
+    let Ok(n) = value.trim().parse::<i64>() else { return };
+    let path = path_of(key);
+    if path.is_empty() {
+        if is_limit {
+            out.limit = Some(n);
+        } else {
+            out.offset = Some(n);
+        }
+        return;
+    }
+    let id = u32::try_from(literals.0.len()).unwrap_or(u32::MAX);
+    literals.0.push(Literal::Text(n.max(0).to_string()));
+    if is_limit {
+        out.embed_limits.push(id);
+    }
+    ranges.push((path, if is_limit { Said::Limit(id) } else { Said::Offset(id) }));
+}
+
+/// Puts what was said on the level a path names; an unknown level is noted. An embed that is addressed comes before the others in
+/// the answer, as the original has it.
+fn place(out: &mut Params, path: &[String], said: Said) {
+    let mut node = &mut out.node;
+    for name in path {
+        let at = node.select.iter().position(|item| match item {
+            Item::Embed(embed) => embed.relation == *name || embed.alias.as_ref() == Some(name),
+            _ => false,
+        });
+        let Some(at) = at else {
+            out.unknown_level.get_or_insert_with(|| name.clone());
+            return;
+        };
+        let item = node.select.remove(at);
+        node.select.insert(0, item);
+        let Some(Item::Embed(embed)) = node.select.first_mut() else { return };
+        if let Some(alias) = &embed.alias
+            && alias != name
+            && !out.legacy.iter().any(|(_, known)| known == alias)
+        {
+            out.legacy.push((embed.relation.clone(), alias.clone()));
+        }
+        node = &mut embed.node;
+    }
+    match said {
+        Said::Filter(filter) => node.filters.insert(0, filter),
+        Said::Order(terms) => node.order = terms,
+        Said::Limit(id) => node.limit = Some(id),
+        Said::Offset(id) => node.offset = Some(id),
+    }
+}
+
+fn measure(out: &mut Params) {
+    fn conditions(filter: &Filter) -> usize {
+        match filter {
+            Filter::And(parts) | Filter::Or(parts) => 1 + parts.iter().map(conditions).sum::<usize>(),
+            Filter::Not(inner) => conditions(inner),
+            Filter::Test { .. } => 1,
+        }
+    }
+    fn level(node: &Node, depth: usize, out: &mut (usize, usize, usize)) {
+        out.1 = out.1.max(depth);
+        out.2 += node.filters.iter().map(conditions).sum::<usize>();
+        for item in &node.select {
+            if let Item::Embed(embed) = item {
+                out.0 += 1;
+                level(&embed.node, depth + 1, out);
+            }
+        }
+    }
+    let mut sums = (0, 0, 0);
+    level(&out.node, 0, &mut sums);
+    (out.embeds, out.depth, out.conditions) = sums;
+}
+
+/// The levels in front of the last part of a key: `a.b.order` is below a, b.
+fn path_of(key: &str) -> Vec<String> {
+    let mut parts: Vec<String> = key.split('.').map(|p| p.trim_matches('"').to_owned()).collect();
+    parts.pop();
+    parts
+}
+
+/// `a.b.column->x`: levels and column.
+fn tree_path(key: &str) -> Result<(Vec<String>, Field), ParseError> {
+    let mut scan = Scan::new("tree path", key);
+    let mut names = vec![scan.field_name()?];
+    while scan.eat(".") {
+        names.push(scan.field_name()?);
+    }
+    let path = json_path(&mut scan)?;
+    if !scan.is_end() {
+        return Err(scan.expected("letter, digit, \"-\", delimiter (.), \"->>\", \"->\" or end of input"));
+    }
+    let name = names.pop().unwrap_or_default();
+    Ok((names, Field { name, path }))
+}
+
+/// Whether a value begins with an operator: what tells a filter from an argument.
+fn is_operation(value: &str) -> bool {
+    let word = value.split(['.', '(']).next().unwrap_or_default();
+    let known = matches!(
+        word,
+        "not"
+            | "is"
+            | "in"
+            | "eq"
+            | "neq"
+            | "gt"
+            | "gte"
+            | "lt"
+            | "lte"
+            | "like"
+            | "ilike"
+            | "match"
+            | "imatch"
+            | "isdistinct"
+            | "cs"
+            | "cd"
+            | "ov"
+            | "sl"
+            | "sr"
+            | "nxr"
+            | "nxl"
+            | "adj"
+            | "fts"
+            | "plfts"
+            | "phfts"
+            | "wfts"
+    );
+    known && value.len() > word.len()
+}
+
+fn names(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
+    let mut scan = Scan::new(what, text);
+    let mut names = Vec::new();
+    loop {
+        scan.skip_ws();
+        names.push(scan.field_name()?);
+        scan.skip_ws();
+        if scan.is_end() {
+            return Ok(names);
+        }
+        scan.expect(",")?;
+    }
+}
+
+fn pair(text: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (decode(key), decode(value))
+}
+
+/// Percent decoding with `+` for a blank; bytes that are no UTF-8 become replacement characters.
+pub fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|b| b == b'%' || b == b'+') {
+        return Cow::Borrowed(text);
+    }
+    let spaced = text.replace('+', " ");
+    Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+}
+
+fn canonical(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
+    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, UNRESERVED).to_string();
+    pairs.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect::<Vec<_>>().join("&")
+}
+
+/// Everything but letters, digits and `-_.~` is encoded (RFC 3986, section 2.3).
+pub const UNRESERVED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

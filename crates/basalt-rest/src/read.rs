@@ -1,0 +1,119 @@
+//! GET and HEAD of a table.
+
+use basalt_plan::ask::{Ask, ReadAsk};
+use basalt_plan::plan::{Literal, Literals, Output};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, WARNING};
+use http::{Method, Response, StatusCode};
+use serde_json::json;
+
+use crate::error::RestError as Error;
+use crate::parse::media;
+use crate::parse::prefer::Request;
+use crate::parse::query::Params;
+use crate::parse::range::{self, Page};
+use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, literal, put};
+
+impl Rest {
+    pub(crate) async fn read(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let mut literals = Literals::default();
+        let mut params = self.params(asked, &mut literals)?;
+        let is_get = *asked.method == Method::GET;
+        let page = range::page(params.limit, params.offset, is_get.then_some(asked.headers))?;
+        self.check_levels(asked, name, &params)?;
+        let media = media::negotiate(asked.headers);
+        let output = media.as_ref().map_or(Output::None, |m| m.output());
+        self.bound(&mut params, page, &mut literals);
+        let ask = Ask::Read(ReadAsk {
+            schema: asked.schema.to_owned(),
+            relation: name.to_owned(),
+            node: std::mem::take(&mut params.node),
+            count: asked.preferences.count(),
+            output,
+        });
+        let media = match media {
+            Ok(media) => media,
+            Err(error) => {
+                // Unknown names are told before unacceptable types.
+                self.plan(asked.session, &ask)?;
+                return Err(error);
+            }
+        };
+        if asked.preferences != crate::parse::prefer::Preferences::default() {
+            self.plan(asked.session, &ask)?;
+            Self::check_preferences(&asked.preferences)?;
+        }
+        let rollback = self.config.allow_rollback && asked.preferences.rollback == Some(true);
+        let (_, answer) = self.run(asked.session, &ask, literals, None, rollback).await?;
+        let status = range::status(page, answer.rows, answer.total);
+        let last = (page.offset + answer.rows).checked_sub(1).filter(|_| answer.rows > 0);
+        let shown = range::content_range(page.offset, last, answer.total);
+        let body = if status == StatusCode::RANGE_NOT_SATISFIABLE { out_of_bounds(page, answer.total) } else { answer.body };
+        let mut response = answered(status, body);
+        if *asked.method == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        } else {
+            let length = response.body().len();
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let headers = response.headers_mut();
+        put(headers, CONTENT_RANGE, &shown);
+        put(headers, CONTENT_LOCATION, &location(name, &params));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+        if asked.names_schema {
+            put(headers, CONTENT_PROFILE, asked.schema);
+        }
+        if let Some(applied) = asked.preferences.applied(Request::Read, false, self.config.allow_rollback) {
+            put(headers, PREFERENCE_APPLIED, &applied);
+        }
+        if !params.legacy.is_empty() {
+            put(headers, WARNING, &warning(&params.legacy));
+        }
+        Ok(response)
+    }
+
+    /// Limits of the root and the embeds, none beyond the configured number of rows.
+    fn bound(&self, params: &mut Params, page: Page, literals: &mut Literals) {
+        let most = self.config.max_rows.unwrap_or(u64::MAX);
+        for id in &params.embed_limits {
+            if let Some(Literal::Text(text)) = literals.0.get_mut(*id as usize)
+                && text.parse::<u64>().is_ok_and(|n| n > most)
+            {
+                *text = most.to_string();
+            }
+        }
+        if let Some(limit) = page.limit {
+            params.node.limit = Some(literal(literals, limit.min(most).min(i64::MAX.unsigned_abs()).to_string()));
+        }
+        if page.offset > 0 {
+            params.node.offset = Some(literal(literals, page.offset.min(i64::MAX.unsigned_abs()).to_string()));
+        }
+    }
+}
+
+/// The body of 416: the page begins behind the last row.
+fn out_of_bounds(page: Page, total: Option<u64>) -> Bytes {
+    let details = format!("An offset of {} was requested, but there are only {} rows.", page.offset, total.unwrap_or(0));
+    let message = "Requested range not satisfiable";
+    Bytes::from(json!({"code": "PGRST103", "details": details, "hint": null, "message": message}).to_string())
+}
+
+fn location(name: &str, params: &Params) -> String {
+    let mut location = String::with_capacity(2 + name.len() + params.canonical.len());
+    location.push('/');
+    location.push_str(name);
+    if !params.canonical.is_empty() {
+        location.push('?');
+        location.push_str(&params.canonical);
+    }
+    location
+}
+
+fn warning(legacy: &[(String, String)]) -> String {
+    let updates: Vec<String> = legacy.iter().map(|(relation, alias)| format!("`{relation}` to `{alias}`")).collect();
+    format!(
+        "299 PostgREST \"Embedded resource was referenced by relation name even though it has an alias. This is deprecated and will \
+         stop working in a future release. Update {} in query string filters, orders or limits.\"",
+        updates.join(", ")
+    )
+}

@@ -1,0 +1,303 @@
+//! POST, PUT, PATCH and DELETE of a table.
+
+use basalt_plan::ask::{Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, Resolution, Returning, UpdateAsk};
+use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
+use basalt_types::{TypeRef, pg};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{Response, StatusCode};
+
+use crate::error::RestError as Error;
+use crate::parse::body::{self, Payload};
+use crate::parse::media::{self, Media};
+use crate::parse::prefer::{Request, Return};
+use crate::parse::query::Params;
+use crate::parse::range;
+use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, put};
+
+/// A write's query string, body and how it is answered.
+struct Written {
+    params: Params,
+    literals: Literals,
+    target: Node,
+    returning: Returning,
+    media: Result<Media, Error>,
+}
+
+impl Rest {
+    pub(crate) async fn insert(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let Written { params, literals, returning, media, .. } = self.written(asked, name)?;
+        let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
+        self.check_levels(asked, name, &params)?;
+        let resolution = asked.preferences.resolution;
+        let ask = Ask::Insert(InsertAsk {
+            schema: asked.schema.to_owned(),
+            relation: name.to_owned(),
+            columns: columns(&params, &payload),
+            columns_given: params.columns.is_some(),
+            missing_default: asked.preferences.missing_default == Some(true),
+            resolution,
+            on_conflict: params.on_conflict,
+            put: None,
+            returning,
+        });
+        let plan = self.plan(asked.session, &ask)?;
+        Self::check_preferences(&asked.preferences)?;
+        let media = media?;
+        let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let nothing_new = resolution == Some(Resolution::Merge) && answer.inserted == 0;
+        let status = if nothing_new { StatusCode::OK } else { StatusCode::CREATED };
+        let is_shown = asked.preferences.returns == Some(Return::Representation);
+        let mut response = answered(status, if is_shown { answer.body } else { Bytes::new() });
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        let total = (asked.preferences.count() != Count::None).then_some(answer.rows);
+        put(headers, CONTENT_RANGE, &range::content_range(1, None, total));
+        if let Action::Write { location, statement, .. } = &plan.action {
+            if !location.is_empty() && answer.location.len() == location.len() && answer.rows > 0 {
+                put(headers, LOCATION, &address(name, location, &answer.location));
+            }
+            let resolves = matches!(&**statement, basalt_sql::typed::Statement::Insert(i) if i.on_conflict.is_some());
+            self.finish(asked, headers, is_shown.then_some(media), Request::Insert, resolves);
+        }
+        Ok(response)
+    }
+
+    pub(crate) async fn put(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let Written { params, literals, target, returning, media } = self.written(asked, name)?;
+        if params.limit.is_some() || params.offset.is_some() {
+            return Err(Error::PutLimit);
+        }
+        let payload = body::payload(asked.body, media::body_type(asked.headers)?, true)?;
+        self.check_levels(asked, name, &params)?;
+        let keys = equalities(&target);
+        let ask = Ask::Insert(InsertAsk {
+            schema: asked.schema.to_owned(),
+            relation: name.to_owned(),
+            columns: columns(&params, &payload),
+            columns_given: false,
+            missing_default: false,
+            resolution: Some(Resolution::Merge),
+            on_conflict: None,
+            put: Some(keys.clone().unwrap_or_default().into_iter().map(|(name, _)| name).collect()),
+            returning,
+        });
+        self.plan(asked.session, &ask)?;
+        let keys = keys.ok_or(Error::PutFilters)?;
+        Self::check_preferences(&asked.preferences)?;
+        let media = media?;
+        self.check_put(asked, name, &keys, &literals, &payload)?;
+        let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let is_shown = asked.preferences.returns == Some(Return::Representation);
+        let status = match (is_shown, answer.inserted) {
+            (false, _) => StatusCode::NO_CONTENT,
+            (true, 0) => StatusCode::OK,
+            (true, _) => StatusCode::CREATED,
+        };
+        Ok(self.changed(asked, status, answer.body, is_shown.then_some(media), None, Request::Put))
+    }
+
+    pub(crate) async fn update(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let Written { params, literals, target, mut returning, media } = self.written(asked, name)?;
+        returning.max_affected = asked.preferences.bound();
+        let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
+        self.check_levels(asked, name, &params)?;
+        let columns = columns(&params, &payload);
+        let changes_nothing = columns.is_empty() || payload.rows == 0;
+        let output = returning.output;
+        let ask = Ask::Update(UpdateAsk {
+            schema: asked.schema.to_owned(),
+            relation: name.to_owned(),
+            columns,
+            columns_given: params.columns.is_some(),
+            target,
+            returning,
+        });
+        self.plan(asked.session, &ask)?;
+        Self::check_preferences(&asked.preferences)?;
+        let media = media?;
+        let is_shown = asked.preferences.returns == Some(Return::Representation);
+        let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        let (body, rows) = if changes_nothing {
+            match output {
+                Output::Object { .. } => return Err(Error::NotSingular(0)),
+                Output::Csv => (Bytes::from_static(b"\n"), 0),
+                _ => (Bytes::from_static(b"[]"), 0),
+            }
+        } else {
+            let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+            (answer.body, answer.rows)
+        };
+        let total = (asked.preferences.count() != Count::None).then_some(rows);
+        let shown = range::content_range(0, rows.checked_sub(1), total);
+        Ok(self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update))
+    }
+
+    pub(crate) async fn delete(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        let Written { params, literals, target, mut returning, media } = self.written(asked, name)?;
+        returning.max_affected = asked.preferences.bound();
+        self.check_levels(asked, name, &params)?;
+        let ask = Ask::Delete(DeleteAsk { schema: asked.schema.to_owned(), relation: name.to_owned(), target, returning });
+        self.plan(asked.session, &ask)?;
+        Self::check_preferences(&asked.preferences)?;
+        let media = media?;
+        let (_, answer) = self.run(asked.session, &ask, literals, None, self.rolls_back(asked)).await?;
+        let is_shown = asked.preferences.returns == Some(Return::Representation);
+        let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        let total = (asked.preferences.count() != Count::None).then_some(answer.rows);
+        let shown = range::content_range(1, None, total);
+        Ok(self.changed(asked, status, answer.body, is_shown.then_some(media), Some(shown), Request::Delete))
+    }
+
+    /// The answer of PUT, PATCH and DELETE.
+    fn changed(
+        &self,
+        asked: &Asked<'_>,
+        status: StatusCode,
+        body: Bytes,
+        media: Option<Media>,
+        range: Option<String>,
+        request: Request,
+    ) -> Response<Bytes> {
+        let mut response = answered(status, if media.is_some() { body } else { Bytes::new() });
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        if media.is_some() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if let Some(range) = range {
+            put(headers, CONTENT_RANGE, &range);
+        }
+        self.finish(asked, headers, media, request, false);
+        response
+    }
+
+    /// Type, profile and applied preferences.
+    fn finish(&self, asked: &Asked<'_>, headers: &mut http::HeaderMap, media: Option<Media>, request: Request, resolves: bool) {
+        if let Some(media) = media {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+            if asked.names_schema {
+                put(headers, CONTENT_PROFILE, asked.schema);
+            }
+        }
+        if let Some(applied) = asked.preferences.applied(request, resolves, self.config.allow_rollback) {
+            put(headers, PREFERENCE_APPLIED, &applied);
+        }
+    }
+
+    fn rolls_back(&self, asked: &Asked<'_>) -> bool {
+        self.config.allow_rollback && asked.preferences.rollback == Some(true)
+    }
+
+    /// Reads what all writes share. Filters of the root choose rows; the rest shapes the answer.
+    fn written(&self, asked: &Asked<'_>, _name: &str) -> Result<Written, Error> {
+        let mut literals = Literals::default();
+        let mut params = self.params(asked, &mut literals)?;
+        let media = media::negotiate(asked.headers);
+        let mut node = std::mem::take(&mut params.node);
+        let target = Node { filters: std::mem::take(&mut node.filters), ..Node::default() };
+        unlimited(&mut node);
+        let is_singular = media.as_ref().is_ok_and(|m| m.is_singular());
+        let output = match (asked.preferences.returns, &media) {
+            (Some(Return::Representation), Ok(media)) => media.output(),
+            // The number of rows is checked even when they are not shown.
+            (_, Ok(media)) if is_singular => media.output(),
+            _ => Output::None,
+        };
+        let representation = match asked.preferences.returns {
+            Some(Return::Representation | Return::HeadersOnly) => Some(node),
+            Some(Return::Minimal) | None => None,
+        };
+        let returning = Returning {
+            representation,
+            location: asked.preferences.returns == Some(Return::HeadersOnly),
+            output,
+            count: Count::None,
+            max_affected: None,
+        };
+        Ok(Written { params, literals, target, returning, media })
+    }
+
+    /// A PUT's payload has the key that its filters say.
+    fn check_put(
+        &self,
+        asked: &Asked<'_>,
+        name: &str,
+        keys: &[(String, u32)],
+        literals: &Literals,
+        payload: &Payload,
+    ) -> Result<(), Error> {
+        let catalog = self.engine.catalog();
+        let relation = basalt_plan::resolve::table(&catalog, asked.schema, name)?;
+        for (column, id) in keys {
+            let given = body::value_of(&payload.json, column);
+            let wanted = match literals.0.get(*id as usize) {
+                Some(Literal::Text(text)) => text.as_str(),
+                _ => return Err(Error::PutFilters),
+            };
+            let ty = relation.column(column).map(|c| catalog.base_type(c.type_ref()));
+            if !given.is_some_and(|given| is_same(&given, wanted, ty)) {
+                return Err(Error::PutPayload);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two texts are one value of a type.
+fn is_same(a: &str, b: &str, ty: Option<TypeRef>) -> bool {
+    if a == b {
+        return true;
+    }
+    let Some(ty) = ty.filter(|ty| pg::builtin(ty.oid).is_some()) else { return false };
+    matches!((pg::input(a, ty), pg::input(b, ty)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The columns written: `columns=`, else the payload's keys.
+fn columns(params: &Params, payload: &Payload) -> Vec<String> {
+    params.columns.clone().unwrap_or_else(|| payload.keys.clone())
+}
+
+/// Limits do not count in the answer of a write.
+fn unlimited(node: &mut Node) {
+    node.limit = None;
+    node.offset = None;
+    for item in &mut node.select {
+        if let Item::Embed(embed) = item {
+            unlimited(&mut embed.node);
+        }
+    }
+}
+
+/// The columns and literals of a target whose filters are all `column=eq.value`.
+fn equalities(target: &Node) -> Option<Vec<(String, u32)>> {
+    target
+        .filters
+        .iter()
+        .map(|filter| match filter {
+            Filter::Test { field, op: Operator::Eq, value: Operand::Value(id) } if field.path.is_empty() => {
+                Some((field.name.clone(), *id))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The address of a row by its key.
+fn address(name: &str, columns: &[(i16, String)], values: &[Option<String>]) -> String {
+    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, crate::parse::query::UNRESERVED).to_string();
+    let mut out = format!("/{name}?");
+    for (i, ((_, column), value)) in columns.iter().zip(values).enumerate() {
+        if i > 0 {
+            out.push('&');
+        }
+        out.push_str(&encode(column));
+        out.push('=');
+        match value {
+            Some(value) => out.push_str(&encode(&format!("eq.{value}"))),
+            None => out.push_str("is.null"),
+        }
+    }
+    out
+}
