@@ -143,6 +143,9 @@ impl Ddl {
             }
             AlterTableAction::DropNotNull { column } => {
                 let attnum = self.attnum(&table, column)?;
+                if table.column_at(attnum).is_some_and(|c| c.identity.is_some()) {
+                    return Err(column_is(&table, column, "an identity column"));
+                }
                 if table.primary_key().is_some_and(|key| key.contains(&attnum)) {
                     return Err(Refusal::invalid(
                         SqlState::INVALID_TABLE_DEFINITION,
@@ -150,9 +153,6 @@ impl Ddl {
                     ));
                 }
                 if let Some(found) = table.columns.iter_mut().find(|c| c.attnum == attnum) {
-                    if found.identity.is_some() {
-                        return Err(column_is(&table, column, "an identity column"));
-                    }
                     found.not_null = false;
                 }
             }
@@ -420,7 +420,7 @@ impl Ddl {
         table.indexes.retain(|i| i.constraint != Some(constraint.oid));
         if let Some(columns) = key {
             let root = format!("constraint {name} on {}", self.described_relation(&table));
-            self.drop_dependents_of_key(&mut table, &columns, &root, cascade)?;
+            self.drop_dependents_of_key(&mut table, &columns, &root, name, cascade)?;
         }
         match constraint.kind {
             ConstraintKind::Check { .. } => {}

@@ -397,16 +397,16 @@ impl Ddl {
         }
         let columns = key.columns.iter().map(|c| self.fk_column(table, c)).collect::<Result<Vec<i16>>>()?;
         let target_columns = self.target_columns(&target, &references.columns)?;
-        if columns.len() != target_columns.len() {
-            return Err(Refusal::invalid(
-                SqlState::INVALID_FOREIGN_KEY,
-                "number of referencing and referenced columns for foreign key disagree",
-            ));
-        }
         if !references.columns.is_empty() && !has_key_on(&target, &target_columns) {
             return Err(Refusal::invalid(
                 SqlState::INVALID_FOREIGN_KEY,
                 format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name),
+            ));
+        }
+        if columns.len() != target_columns.len() {
+            return Err(Refusal::invalid(
+                SqlState::INVALID_FOREIGN_KEY,
+                "number of referencing and referenced columns for foreign key disagree",
             ));
         }
         let schema = self.catalog.schema_name(table.schema).to_owned();
@@ -532,10 +532,7 @@ impl Ddl {
             SqlState::DATATYPE_MISMATCH,
             format!("foreign key constraint \"{constraint}\" cannot be implemented"),
         )
-        .detail(format!(
-            "Key columns \"{}\" of the referencing table and \"{}\" of the referenced table are of incompatible types: {from_name} and {to_name}.",
-            from.0, to.0
-        )))
+        .detail(format!("Key columns \"{}\" and \"{}\" are of incompatible types: {from_name} and {to_name}.", from.0, to.0)))
     }
 
     /// A constraint of a table that must exist.

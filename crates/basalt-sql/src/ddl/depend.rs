@@ -207,12 +207,17 @@ impl Ddl {
     }
 
     /// Drops what depends on `root`, or refuses with PostgreSQL's list.
-    pub(super) fn drop_dependents(&mut self, mut found: Vec<Dependent>, root: &str, cascade: bool) -> Result {
+    pub(super) fn drop_dependents(&mut self, found: Vec<Dependent>, root: &str, cascade: bool) -> Result {
+        self.drop_dependents_on(found, root, root, cascade)
+    }
+
+    /// The same where the dependence is on something that goes with `root`: foreign keys depend on a constraint's index.
+    fn drop_dependents_on(&mut self, mut found: Vec<Dependent>, root: &str, on: &str, cascade: bool) -> Result {
         if found.is_empty() {
             return Ok(());
         }
         if !cascade {
-            let detail: Vec<String> = found.iter().map(|d| format!("{} depends on {root}", self.describe(d))).collect();
+            let detail: Vec<String> = found.iter().map(|d| format!("{} depends on {on}", self.describe(d))).collect();
             return Err(Refusal::invalid(
                 SqlState::DEPENDENT_OBJECTS,
                 format!("cannot drop {root} because other objects depend on it"),
@@ -376,7 +381,14 @@ impl Ddl {
     }
 
     /// A key goes: foreign keys that no other key can serve go with it, or refuse. `table` is the working copy, without the key.
-    pub(super) fn drop_dependents_of_key(&mut self, table: &mut Relation, columns: &[i16], root: &str, cascade: bool) -> Result {
+    pub(super) fn drop_dependents_of_key(
+        &mut self,
+        table: &mut Relation,
+        columns: &[i16],
+        root: &str,
+        index: &str,
+        cascade: bool,
+    ) -> Result {
         let oid = Oid(table.oid);
         let orphaned = |target: &[i16]| {
             target.len() == columns.len() && target.iter().all(|c| columns.contains(c)) && !has_key_on(table, target)
@@ -398,7 +410,7 @@ impl Ddl {
                 _ => None,
             })
             .collect();
-        self.drop_dependents(found, root, cascade)?;
+        self.drop_dependents_on(found, root, &format!("index {index}"), cascade)?;
         table.constraints.retain(|c| !own.contains(&c.oid));
         Ok(())
     }

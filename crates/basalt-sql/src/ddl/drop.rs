@@ -208,7 +208,7 @@ impl Ddl {
                     basalt_catalog::IndexTerm::Expr(_) => None,
                 })
                 .collect();
-            self.drop_dependents_of_key(&mut changed, &columns, &format!("index {}", index.name), cascade)?;
+            self.drop_dependents_of_key(&mut changed, &columns, &format!("index {}", index.name), &index.name, cascade)?;
         }
         if super::index::is_stored(&index) {
             let schema = self.catalog.schema_name(table.schema).to_owned();

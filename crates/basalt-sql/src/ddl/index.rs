@@ -10,18 +10,8 @@ use super::{Ddl, Refusal, Result, Step};
 use crate::tree::{CreateIndex, ExprKind};
 
 /// Operator classes that an index may name; they change nothing in storage.
-const OPERATOR_CLASSES: [&str; 10] = [
-    "array_ops",
-    "gin_trgm_ops",
-    "gist_trgm_ops",
-    "inet_ops",
-    "int4_ops",
-    "jsonb_ops",
-    "jsonb_path_ops",
-    "text_ops",
-    "text_pattern_ops",
-    "varchar_pattern_ops",
-];
+const OPERATOR_CLASSES: [&str; 8] =
+    ["array_ops", "inet_ops", "int4_ops", "jsonb_ops", "jsonb_path_ops", "text_ops", "text_pattern_ops", "varchar_pattern_ops"];
 
 /// Whether an index exists in storage.
 pub(super) fn is_stored(index: &Index) -> bool {
@@ -124,8 +114,9 @@ impl Ddl {
             if let Some(class) = &column.operator_class
                 && !OPERATOR_CLASSES.contains(&class.name.as_str())
             {
-                let known = pg::builtins().iter().any(|t| class.name == format!("{}_ops", t.name));
-                if !known {
+                let of_type = pg::builtins().iter().any(|t| class.name == format!("{}_ops", t.name));
+                let trigram = class.name.ends_with("_trgm_ops") && self.catalog.extensions().any(|e| e.name == "pg_trgm");
+                if !of_type && !trigram {
                     return Err(Refusal::invalid(
                         SqlState::UNDEFINED_OBJECT,
                         format!("operator class \"{}\" does not exist for access method \"{method}\"", class.name),

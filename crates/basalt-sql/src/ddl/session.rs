@@ -9,8 +9,8 @@ use crate::tree::{ExprKind, Name, Query, SetExpr, Statement};
 /// Extensions whose functions and types exist without a library.
 const ACCEPTED: [&str; 4] = ["citext", "pgcrypto", "plpgsql", "uuid-ossp"];
 
-/// Extensions that only watch or serve the server itself: accepted, without effect.
-const WITHOUT_EFFECT: [&str; 3] = ["pg_graphql", "pg_stat_statements", "pgsodium"];
+/// Extensions that only watch the server or speed it up: accepted, without effect. Their functions are refused where they are used.
+const WITHOUT_EFFECT: [&str; 3] = ["pg_graphql", "pg_stat_statements", "pg_trgm"];
 
 /// Extensions projects ask for, with what to do instead.
 const REFUSED: [(&str, &str); 16] = [
@@ -22,7 +22,7 @@ const REFUSED: [(&str, &str); 16] = [
     ("moddatetime", "write a trigger function that sets new.updated_at = now()"),
     ("pg_cron", "call a function on a schedule from outside, for now"),
     ("pg_net", "call other services from a function of the API"),
-    ("pg_trgm", "use ILIKE"),
+    ("pgsodium", "keep secrets in the environment of the server"),
     ("pgjwt", "tokens are made and checked by the auth API"),
     ("pgmq", "use a table as the queue"),
     ("pgtap", "test over the API"),
