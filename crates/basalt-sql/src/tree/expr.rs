@@ -1,5 +1,7 @@
 //! Expressions.
 
+#![allow(missing_docs)] // fields whose names say what they are; what is not plain has its comment
+
 use super::{Name, Pos, Query, TypeName};
 
 /// An expression as written.

@@ -1,5 +1,7 @@
 //! Queries and data changes.
 
+#![allow(missing_docs)] // fields whose names say what they are; what is not plain has its comment
+
 use super::{Expr, Name, OrderItem, Pos, TypeName, Window};
 
 /// `[WITH …] body [ORDER BY …] [LIMIT …] [OFFSET …] [FOR …]`.
