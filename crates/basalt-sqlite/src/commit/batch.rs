@@ -1,0 +1,262 @@
+//! One batch: savepoints, one commit, and what happens when it cannot be.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use basalt_catalog::Catalog;
+use basalt_engine::{Boxed, RunError};
+use basalt_types::{Oid, SqlError, SqlState, ValueRef};
+use rusqlite::ffi;
+
+use super::{Desk, Job, Kind, Writer};
+use crate::connection::context::Stop;
+use crate::error::{self, Failure};
+use crate::{keys, store};
+
+/// How one run of a job ended.
+enum Outcome {
+    /// Its effects stand in the open transaction, or were taken back by its savepoint: this is its answer.
+    Done(Result<Boxed, RunError>),
+    /// SQLite rolled back everything, this job's effects and all others'; this job's answer is the error.
+    AllLost(RunError),
+}
+
+impl Writer {
+    /// Runs and answers a batch.
+    pub(super) fn run(&mut self, jobs: Vec<Job>) {
+        self.shared.counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+        if self.is_schema_foreign() {
+            let advice = SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, "the database file was changed by another program")
+                .hint("Stop the server, undo the change or restore a backup, then start again.");
+            for job in jobs {
+                let _ = job.reply.send(Err(advice.clone().into()));
+            }
+            return;
+        }
+        let mut waiting = jobs;
+        while !waiting.is_empty() {
+            if waiting.len() == 1 {
+                if let Some(job) = waiting.pop() {
+                    self.run_alone(job);
+                }
+                return;
+            }
+            waiting = self.run_together(waiting);
+        }
+    }
+
+    /// Runs several jobs in one transaction. Those that did not get their turn in time are given back.
+    #[allow(clippy::disallowed_methods)] // monotonic time bounds a batch
+    fn run_together(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
+        let started = Instant::now();
+        if let Err(failure) = self.connection.execute("BEGIN IMMEDIATE") {
+            self.fail_all(jobs, &failure.to_sql());
+            return Vec::new();
+        }
+        let mut done: Vec<Result<Boxed, RunError>> = Vec::with_capacity(jobs.len());
+        for job in &jobs {
+            if !done.is_empty() && started.elapsed() > self.shared.options.batch_time {
+                break;
+            }
+            match self.run_in_savepoint(job) {
+                Outcome::Done(answer) => done.push(answer),
+                Outcome::AllLost(error) => {
+                    // The culprit has its answer; everybody else runs again, alone.
+                    let culprit = done.len();
+                    let mut rest = jobs.split_off(culprit + 1);
+                    if let Some(job) = jobs.pop() {
+                        let _ = job.reply.send(Err(error));
+                    }
+                    jobs.append(&mut rest);
+                    self.run_each_alone(jobs);
+                    return Vec::new();
+                }
+            }
+        }
+        let later = jobs.split_off(done.len());
+        match self.commit() {
+            Ok(()) => {
+                for (job, answer) in jobs.into_iter().zip(done) {
+                    let _ = job.reply.send(answer);
+                }
+            }
+            Err(_) => self.run_each_alone(jobs),
+        }
+        later
+    }
+
+    fn run_each_alone(&mut self, jobs: Vec<Job>) {
+        self.shared.counters.jobs_again.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+        for job in jobs {
+            self.run_alone(job);
+        }
+    }
+
+    /// Runs one job in a transaction of its own.
+    fn run_alone(&mut self, job: Job) {
+        let answer = self.transact(&job);
+        let _ = job.reply.send(answer);
+    }
+
+    fn transact(&mut self, job: &Job) -> Result<Boxed, RunError> {
+        let is_schema = job.kind == Kind::Schema;
+        let kept = is_schema.then(|| self.shared.sequences.keep());
+        let go_back = |writer: &Self| {
+            if let Some(before) = kept {
+                writer.shared.sequences.go_back(before);
+                writer.connection.forget_statements();
+            }
+        };
+        if let Err(failure) = self.connection.execute("BEGIN IMMEDIATE") {
+            return Err(failure.to_sql().into());
+        }
+        let desk = self.desk();
+        let answer = self.run_task(&desk, job);
+        let answer = answer.and_then(|value| self.check_keys(&desk.catalog()).map(|()| value).map_err(RunError::from));
+        let catalog = desk.is_changed.get().then(|| desk.catalog());
+        drop(desk);
+        if answer.is_err() || job.rollback {
+            self.rollback();
+            go_back(self);
+            return answer;
+        }
+        if let Err(failure) = self.commit() {
+            go_back(self);
+            return Err(failure.to_sql().into());
+        }
+        if let Some(catalog) = catalog {
+            // The schema's number is that of our own change from now on.
+            if let Ok(version) = self.connection.integer("PRAGMA schema_version") {
+                self.shared.schema_version.store(version, Ordering::Relaxed);
+            }
+            self.connection.forget_statements();
+            self.shared.catalog.store(catalog);
+            self.shared.programs.clear();
+            self.shared.commits.fetch_add(1, Ordering::Release);
+        }
+        answer
+    }
+
+    fn run_in_savepoint(&mut self, job: &Job) -> Outcome {
+        if let Err(failure) = self.connection.execute("SAVEPOINT job") {
+            self.rollback();
+            return Outcome::AllLost(failure.to_sql().into());
+        }
+        let desk = self.desk();
+        let answer = self.run_task(&desk, job);
+        drop(desk);
+        if !self.connection.in_transaction() {
+            let error = answer.err().unwrap_or_else(|| SqlError::internal("a write ended its transaction").into());
+            return Outcome::AllLost(error);
+        }
+        let answer =
+            answer.and_then(|value| self.check_keys(&self.shared.catalog.load()).map(|()| value).map_err(RunError::from));
+        let undone = if answer.is_err() || job.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
+        match undone.and_then(|()| self.connection.execute("RELEASE job")) {
+            Ok(()) => Outcome::Done(answer),
+            Err(failure) => {
+                self.rollback();
+                Outcome::AllLost(failure.to_sql().into())
+            }
+        }
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk {
+            connection: &self.connection,
+            shared: &self.shared,
+            now: self.shared.options.clock.now(),
+            catalog: RefCell::new(self.shared.catalog.load_full()),
+            is_changed: Cell::new(false),
+            expressions: OnceCell::new(),
+        }
+    }
+
+    #[allow(clippy::disallowed_methods)] // monotonic time against a deadline
+    fn run_task(&self, desk: &Desk<'_>, job: &Job) -> Result<Boxed, RunError> {
+        if Instant::now() >= job.deadline {
+            return Err(error::timeout().into());
+        }
+        let context = self.connection.context();
+        context.begin(Some(job.deadline), None, desk.now);
+        let result = catch_unwind(AssertUnwindSafe(|| (job.task)(desk)));
+        let stopped = context.stopped();
+        context.end();
+        match result {
+            // However the task worded it: what ended it was the deadline.
+            Ok(Err(_)) if stopped == Stop::Deadline => Err(error::timeout().into()),
+            Ok(answer) => answer,
+            Err(panic) => {
+                let text =
+                    panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+                tracing::error!(panic = text.unwrap_or_default(), "a write panicked");
+                Err(SqlError::internal("a write failed inside the engine").into())
+            }
+        }
+    }
+
+    /// Foreign keys that are still violated when a job ends are its error.
+    fn check_keys(&self, catalog: &Catalog) -> Result<(), SqlError> {
+        if self.connection.in_transaction() && self.connection.has_foreign_key_violations() {
+            return Err(keys::find_violation(&self.connection, catalog));
+        }
+        Ok(())
+    }
+
+    fn rollback(&self) {
+        if self.connection.in_transaction()
+            && let Err(failure) = self.connection.execute("ROLLBACK")
+        {
+            tracing::error!(code = failure.code, "a rollback failed");
+        }
+    }
+
+    /// Stores what moved, commits, and lets readers know. After an error nothing is open.
+    fn commit(&self) -> Result<(), Failure> {
+        let moved = self.shared.sequences.dirty();
+        let result = self.store_sequences(&moved).and_then(|()| self.connection.execute("COMMIT"));
+        match &result {
+            Ok(()) => {
+                self.shared.sequences.stored(&moved);
+                self.shared.is_writable.store(true, Ordering::Relaxed);
+                self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+                self.shared.commits.fetch_add(1, Ordering::Release);
+            }
+            Err(failure) => {
+                self.rollback();
+                if matches!(failure.primary(), ffi::SQLITE_IOERR | ffi::SQLITE_CORRUPT | ffi::SQLITE_FULL) {
+                    self.shared.is_writable.store(failure.primary() == ffi::SQLITE_FULL, Ordering::Relaxed);
+                }
+                tracing::warn!(code = failure.code, "a commit failed");
+            }
+        }
+        result
+    }
+
+    fn store_sequences(&self, moved: &[(Oid, i64, bool)]) -> Result<(), Failure> {
+        for (oid, last, is_called) in moved {
+            self.connection.query(
+                store::STORE_SEQUENCE,
+                &[ValueRef::Int(i64::from(oid.0)), ValueRef::Int(*last), ValueRef::Int(i64::from(*is_called))],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// As part of no job.
+    pub(super) fn store_sequences_alone(&self) -> Result<(), Failure> {
+        if self.shared.sequences.dirty().is_empty() {
+            return Ok(());
+        }
+        self.connection.execute("BEGIN IMMEDIATE")?;
+        self.commit()
+    }
+
+    fn fail_all(&self, jobs: Vec<Job>, error: &SqlError) {
+        for job in jobs {
+            let _ = job.reply.send(Err(error.clone().into()));
+        }
+    }
+}

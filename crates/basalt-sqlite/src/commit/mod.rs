@@ -1,0 +1,217 @@
+//! The one thread that writes: it takes what is queued, runs every job in a savepoint of one transaction, commits, then tells everybody.
+//!
+//! A job is a closure that can run again, because a batch may have to be taken apart: see [`batch`]. A job alone in its batch has a
+//! transaction of its own, so a lone failure never reaches others. The log is emptied into the database by [`checkpoint`].
+
+mod batch;
+mod checkpoint;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use basalt_catalog::Catalog;
+use basalt_engine::{Boxed, RunError};
+use basalt_plan::expressions::ExprCache;
+use basalt_types::{SqlError, Timestamp};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::connection::Connection;
+use crate::readers::Readers;
+use crate::shared::Shared;
+use crate::{compile, error};
+
+/// What a job sees while it runs: the connection inside the job's savepoint, and the catalog as far as the job itself changed it.
+pub(crate) struct Desk<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) shared: &'a Shared,
+    /// The transaction's `now()`.
+    pub(crate) now: Timestamp,
+    catalog: RefCell<Arc<Catalog>>,
+    is_changed: Cell<bool>,
+    /// Analysed expressions of catalogs that only this job knows.
+    expressions: OnceCell<ExprCache>,
+}
+
+impl Desk<'_> {
+    /// The catalog, with this job's changes.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.borrow())
+    }
+
+    /// Takes a changed catalog as this job's; it is published when the job is committed. Only in jobs of [`Kind::Schema`].
+    pub(crate) fn set_catalog(&self, catalog: Arc<Catalog>) {
+        *self.catalog.borrow_mut() = catalog;
+        self.is_changed.set(true);
+    }
+
+    /// Analysed expressions: the committed catalog's, or this job's own once it changed the catalog.
+    pub(crate) fn expressions(&self) -> &ExprCache {
+        if self.is_changed.get() { self.expressions.get_or_init(compile::expressions) } else { &self.shared.programs.expressions }
+    }
+}
+
+/// Work of the writer. It may run several times; only the last run counts.
+pub(crate) type Task = Arc<dyn Fn(&Desk<'_>) -> Result<Boxed, RunError> + Send + Sync>;
+
+/// How a job may be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Together with others.
+    Short,
+    /// Alone: many rows or much time.
+    Long,
+    /// Alone, and it may change catalog and tables.
+    Schema,
+}
+
+pub(crate) struct Job {
+    pub(crate) task: Task,
+    pub(crate) kind: Kind,
+    /// Take everything back in the end, though it went well.
+    pub(crate) rollback: bool,
+    /// 57014 after that.
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<Result<Boxed, RunError>>,
+}
+
+/// The door to the writer's thread.
+pub(crate) struct CommitQueue {
+    sender: Mutex<Option<Sender<Job>>>,
+    length: Receiver<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl CommitQueue {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The operating system has no thread to give.
+    pub(crate) fn start(connection: Connection, shared: Arc<Shared>, readers: Arc<Readers>) -> Result<Self, SqlError> {
+        let (sender, receiver) = crossbeam_channel::bounded(shared.options.max_queued_writes.max(1));
+        let length = receiver.clone();
+        let thread = std::thread::Builder::new()
+            .name("basalt-writer".into())
+            .stack_size(8 << 20)
+            .spawn(move || Writer::new(connection, shared, readers).serve(&receiver))
+            .map_err(|_| SqlError::internal("no thread for the writer"))?;
+        Ok(Self { sender: Mutex::new(Some(sender)), length, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a job; the answer comes after its commit.
+    ///
+    /// # Errors
+    /// 53300 when the queue is full, 57P01 when the engine is closing.
+    pub(crate) fn submit(
+        &self,
+        task: Task,
+        kind: Kind,
+        rollback: bool,
+        deadline: Instant,
+    ) -> Result<oneshot::Receiver<Result<Boxed, RunError>>, SqlError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job { task, kind, rollback, deadline, reply };
+        match self.sender.lock().as_ref().map(|sender| sender.try_send(job)) {
+            Some(Ok(())) => Ok(answer),
+            Some(Err(TrySendError::Full(_))) => Err(error::too_many("writes")),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(error::closing()),
+        }
+    }
+
+    /// Jobs that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.length.len()
+    }
+
+    /// Takes no more jobs, ends those that wait, and lets the thread go.
+    pub(crate) fn close(&self) {
+        drop(self.sender.lock().take());
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own state.
+struct Writer {
+    connection: Connection,
+    shared: Arc<Shared>,
+    readers: Arc<Readers>,
+    /// `PRAGMA data_version`: moves when another program commits.
+    data_version: i64,
+    /// WAL pages when a checkpoint was last tried.
+    tried_at_pages: u64,
+}
+
+impl Writer {
+    fn new(mut connection: Connection, shared: Arc<Shared>, readers: Arc<Readers>) -> Self {
+        let seen = Arc::clone(&shared);
+        let hooked = connection.db_mut().wal_hook(Some(checkpoint::count_pages(seen)));
+        if let Err(error) = hooked {
+            tracing::error!(%error, "the size of the log cannot be watched");
+        }
+        let data_version = connection.integer("PRAGMA data_version").unwrap_or(0);
+        Self { connection, shared, readers, data_version, tried_at_pages: 0 }
+    }
+
+    fn serve(mut self, jobs: &Receiver<Job>) {
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| jobs.recv().ok()) {
+            let mut batch = vec![first];
+            if batch.iter().all(|job| job.kind == Kind::Short) {
+                while batch.len() < self.shared.options.max_batch {
+                    match jobs.try_recv() {
+                        Ok(job) if job.kind == Kind::Short => batch.push(job),
+                        Ok(job) => {
+                            next = Some(job);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
+                }
+            }
+            self.run(batch);
+            self.checkpoint(jobs.is_empty() && next.is_none());
+        }
+        self.leave();
+    }
+
+    /// The last thing: sequences that only failed transactions moved are stored, and the log is emptied.
+    fn leave(self) {
+        if let Err(failure) = self.store_sequences_alone() {
+            tracing::warn!(code = failure.code, "sequences were not stored at the end");
+        }
+        self.readers.release_all();
+        checkpoint::truncate(&self.connection);
+    }
+
+    /// Whether somebody else changed the schema since our own last change.
+    fn is_schema_foreign(&mut self) -> bool {
+        if self.shared.is_foreign.load(Ordering::Relaxed) {
+            return true;
+        }
+        let known = self.shared.schema_version.load(Ordering::Relaxed);
+        match (self.connection.integer("PRAGMA schema_version"), self.connection.integer("PRAGMA data_version")) {
+            (Ok(found), Ok(data)) => {
+                if data != self.data_version {
+                    self.data_version = data;
+                    self.shared.commits.fetch_add(1, Ordering::Release);
+                    tracing::warn!("another program wrote to the database file; this is unsupported while the server runs");
+                }
+                if found != known {
+                    tracing::error!("another program changed the tables of the database file; nothing is written any more");
+                    self.shared.is_foreign.store(true, Ordering::Relaxed);
+                    return true;
+                }
+                false
+            }
+            // A disk that fails shows in what follows.
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The engine's door: opening, closing, and the [`Engine`] trait over readers and writer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use basalt_catalog::Catalog;
+use basalt_engine::{Answer, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_types::SqlError;
+use tokio::sync::oneshot;
+
+use crate::commit::{CommitQueue, Kind, Task};
+use crate::connection::{Connection, Use};
+use crate::error;
+use crate::functions::Services;
+use crate::options::SqliteOptions;
+use crate::own::Own;
+use crate::programs::{Programs, Ready};
+use crate::readers::Readers;
+use crate::readers::answer::{self, Early};
+use crate::sequences::Sequences;
+use crate::shared::{Counters, Shared};
+use crate::{migrate, store, write};
+
+/// How much a read may do where its request is, in checks of 1000 virtual machine steps: about a fifth of a millisecond.
+const NEAR_BUDGET: u32 = 20;
+
+/// Longest time of a transaction on the surfaces' own tables.
+const OWN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A payload longer than this is written alone: it has many rows.
+const LONG_PAYLOAD_BYTES: usize = 256 << 10;
+
+/// A database in one SQLite file.
+///
+/// Opened once per file and process; the program makes sure, by its own lock, that no second server has the folder.
+pub struct SqliteEngine {
+    shared: Arc<Shared>,
+    readers: Arc<Readers>,
+    queue: CommitQueue,
+}
+
+impl SqliteEngine {
+    /// Opens a database file, making it with everything a new project has (roles, schemas, auth's tables) when it is new or empty.
+    ///
+    /// # Errors
+    /// 55000 with advice when the file is not Basalt's, was written by a later version, or its tables were changed by another
+    /// program; 58030 and others from the disk.
+    pub fn open(options: SqliteOptions) -> Result<Arc<Self>, SqlError> {
+        let sequences = Arc::new(Sequences::default());
+        let services =
+            Services { rng: Arc::clone(&options.rng), clock: Arc::clone(&options.clock), sequences: Arc::clone(&sequences) };
+        let writer = Connection::open(&options, Use::Write, &services)?;
+        let is_new = store::examine(&writer)? == store::Found::Empty;
+        let catalog = if is_new { in_transaction(&writer, create)? } else { store::load(&writer, &sequences)? };
+        if store::needs_reindex(&writer)? {
+            in_transaction(&writer, |writer| Ok(store::reindex(writer)?))?;
+        }
+        let schema_version = writer.integer("PRAGMA schema_version")?;
+        let shared = Arc::new(Shared {
+            options,
+            services,
+            catalog: ArcSwap::from_pointee(catalog),
+            commits: AtomicU64::new(1),
+            sequences,
+            programs: Programs::default(),
+            is_writable: AtomicBool::new(true),
+            schema_version: AtomicI64::new(schema_version),
+            is_foreign: AtomicBool::new(false),
+            wal_pages: AtomicU64::new(0),
+            counters: Counters::default(),
+        });
+        let readers = Readers::start(Arc::clone(&shared))?;
+        let queue = CommitQueue::start(writer, Arc::clone(&shared), Arc::clone(&readers))?;
+        let engine = Arc::new(Self { shared, readers, queue });
+        engine.bootstrap()?;
+        Ok(engine)
+    }
+
+    /// Brings the parts that Basalt itself owns to this version, in a new file all of them.
+    fn bootstrap(&self) -> Result<(), SqlError> {
+        let expose = self.shared.options.auto_expose_new_tables;
+        let task: Task = Arc::new(move |desk| {
+            migrate::bootstrap(desk, expose)?;
+            Ok(Box::new(()))
+        });
+        self.wait(task, Kind::Schema, false, migrate::TIMEOUT).map(drop)
+    }
+
+    /// Ends what runs, empties the log, closes the file. Later requests are 57P01.
+    pub fn close(&self) {
+        self.queue.close();
+        self.readers.close();
+    }
+
+    /// Runs a writer's task and waits for its commit. Not for async code.
+    #[allow(clippy::disallowed_methods)] // monotonic time for a deadline
+    pub(crate) fn wait(&self, task: Task, kind: Kind, rollback: bool, timeout: Duration) -> Result<Boxed, SqlError> {
+        let answer = self.queue.submit(task, kind, rollback, Instant::now() + timeout)?;
+        flat(answer.blocking_recv())
+    }
+
+    async fn write(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
+        let Ready::Write(ready) = ready else { return Err(SqlError::internal("a read went to the writer").into()) };
+        let is_long = run.payload.as_ref().is_some_and(|p| p.len() > LONG_PAYLOAD_BYTES);
+        let kind = if is_long { Kind::Long } else { Kind::Short };
+        let (rollback, deadline) = (run.rollback, run.limits.deadline);
+        let task: Task = Arc::new(move |desk| {
+            if desk.catalog().version() != run.plan.catalog_version {
+                return Err(RunError::StalePlan);
+            }
+            write::answer(desk, &run, &ready).map(|answer| Box::new(answer) as Boxed)
+        });
+        let boxed = self.queue.submit(task, kind, rollback, deadline)?.await.map_err(|_| error::closing())??;
+        boxed.downcast::<Answer>().map(|b| *b).map_err(|_| SqlError::internal("a write answered with another value").into())
+    }
+
+    async fn read(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
+        let (reply, answer) = oneshot::channel();
+        self.readers.submit(Box::new(move |slot| {
+            if reply.is_closed() {
+                return; // the client is gone
+            }
+            let Ready::Read(ready) = ready else { return };
+            let result = match answer::read(slot, &run, &ready, None) {
+                Ok(answer) => Ok(answer),
+                Err(Early::Failed(error)) => Err(error),
+                Err(Early::OverBudget) => Err(SqlError::internal("a read without a budget used it up").into()),
+            };
+            let _ = reply.send(result);
+        }))?;
+        answer.await.map_err(|_| error::closing())?
+    }
+
+    fn ready(&self, run: &Run) -> Result<Ready, RunError> {
+        let catalog = self.shared.catalog.load();
+        if run.plan.catalog_version != catalog.version() {
+            return Err(RunError::StalePlan);
+        }
+        Ok(self.shared.programs.of(&run.plan, &run.session.role, &catalog)?)
+    }
+}
+
+impl Drop for SqliteEngine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn flat(received: Result<Result<Boxed, RunError>, oneshot::error::RecvError>) -> Result<Boxed, SqlError> {
+    match received {
+        Ok(Ok(boxed)) => Ok(boxed),
+        Ok(Err(RunError::Sql(error))) => Err(error),
+        Ok(Err(other)) => Err(SqlError::internal(format!("a transaction ended with {other:?}"))),
+        Err(_) => Err(error::closing()),
+    }
+}
+
+/// A new file's tables and empty catalog.
+fn create(writer: &Connection) -> Result<Catalog, SqlError> {
+    store::create(writer)?;
+    let catalog = basalt_sql::bootstrap::empty_catalog();
+    store::save(writer, &Catalog::new(), &catalog)?;
+    Ok(catalog)
+}
+
+fn in_transaction<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, SqlError>) -> Result<T, SqlError> {
+    connection.execute("BEGIN IMMEDIATE")?;
+    let result = work(connection).and_then(|value| {
+        connection.execute("COMMIT")?;
+        Ok(value)
+    });
+    if result.is_err() && connection.in_transaction() {
+        let _ = connection.execute("ROLLBACK");
+    }
+    result
+}
+
+impl Engine for SqliteEngine {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog.load_full()
+    }
+
+    fn run(&self, run: Run) -> BoxFuture<'_, Result<Answer, RunError>> {
+        Box::pin(async move {
+            match self.ready(&run)? {
+                ready @ Ready::Read(_) => self.read(run, ready).await,
+                ready @ Ready::Write(_) => self.write(run, ready).await,
+            }
+        })
+    }
+
+    fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>> {
+        let ready = match self.ready(run) {
+            Ok(Ready::Read(ready)) if ready.program.short => ready,
+            Ok(_) => return None,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut near = self.readers.near()?;
+        let result = answer::read(near.slot()?, run, &ready, Some(NEAR_BUDGET));
+        match result {
+            Ok(answer) => {
+                self.shared.counters.reads_near.fetch_add(1, Ordering::Relaxed);
+                Some(Ok(answer))
+            }
+            Err(Early::Failed(error)) => Some(Err(error)),
+            Err(Early::OverBudget) => {
+                self.shared.counters.reads_moved.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods)] // monotonic time for a deadline
+    fn transaction_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>> {
+        Box::pin(async move {
+            let task: Task = Arc::new(move |desk| Ok(work(&mut Own::writing(desk))?));
+            flat(self.queue.submit(task, Kind::Short, false, Instant::now() + OWN_TIMEOUT)?.await)
+        })
+    }
+
+    #[allow(clippy::disallowed_methods)] // monotonic time for a deadline
+    fn snapshot_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.readers.submit(Box::new(move |slot| {
+                if reply.is_closed() {
+                    return;
+                }
+                let now = slot.shared.options.clock.now();
+                let result = slot.begin().map_err(SqlError::from).and_then(|_| {
+                    slot.connection.context().begin(Some(Instant::now() + OWN_TIMEOUT), None, now);
+                    let result = work(&mut Own::reading(slot, now));
+                    slot.connection.context().end();
+                    result
+                });
+                let _ = reply.send(result);
+            }))?;
+            answer.await.map_err(|_| error::closing())?
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.shared.is_writable.load(Ordering::Relaxed) && !self.shared.is_foreign.load(Ordering::Relaxed)
+    }
+
+    fn figures(&self) -> EngineFigures {
+        let counters = &self.shared.counters;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        #[allow(clippy::cast_precision_loss)] // figures
+        let gauge = |n: u64| n as f64;
+        EngineFigures {
+            gauges: vec![
+                ("writer_queue_length", gauge(self.queue.len() as u64)),
+                ("reader_queue_length", gauge(self.readers.len() as u64)),
+                ("wal_pages", gauge(get(&self.shared.wal_pages))),
+                ("catalog_version", gauge(self.shared.catalog.load().version())),
+            ],
+            counters: vec![
+                ("commits", get(&counters.commits)),
+                ("writes", get(&counters.jobs)),
+                ("writes_repeated", get(&counters.jobs_again)),
+                ("reads", get(&counters.reads)),
+                ("reads_in_place", get(&counters.reads_near)),
+                ("reads_moved_to_pool", get(&counters.reads_moved)),
+                ("snapshots", get(&counters.snapshots)),
+                ("checkpoints", get(&counters.checkpoints)),
+            ],
+        }
+    }
+}
+
+impl SqliteEngine {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}

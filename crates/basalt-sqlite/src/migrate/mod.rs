@@ -1,0 +1,359 @@
+//! Migrations: a file is one transaction, from its text through the catalog and the file's tables to its row in the history.
+//!
+//! The history is `supabase_migrations.schema_migrations`, the Supabase CLI's own table; checksums stand beside it in
+//! `basalt_migration_checksums`, and a missing one is no error.
+
+mod own;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use basalt_catalog::{Catalog, RelationKind};
+use basalt_engine::RunError;
+use basalt_sql::ddl::{self, DdlContext, Refusal};
+use basalt_sql::parse::{self, ParseError};
+use basalt_sql::tree::Located;
+use basalt_types::{Oid, SqlError, SqlState, Value, ValueRef, pg};
+use parking_lot::Mutex;
+
+use crate::commit::{Desk, Kind, Task};
+use crate::engine::SqliteEngine;
+use crate::{functions, keys, schema, store};
+
+pub(crate) use own::bootstrap;
+
+/// Longest time one file may take.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The history's table in the file.
+const HISTORY: &str = "supabase_migrations.schema_migrations";
+
+/// One migration as it lies in the project folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationFile {
+    /// `20240131120000`.
+    pub version: String,
+    /// What follows in the file's name, without `.sql`.
+    pub name: String,
+    /// The SQL.
+    pub text: String,
+}
+
+/// A row of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedMigration {
+    /// The version.
+    pub version: String,
+    /// The name, when the history has one.
+    pub name: Option<String>,
+    /// SHA-256 of the file as it was applied, lower-case hex; `None` for rows that other tools or a repair wrote.
+    pub sha256: Option<String>,
+}
+
+/// What a repair writes into the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepairStatus {
+    /// The migration counts as applied, without running it.
+    Applied,
+    /// It counts as not applied; nothing is undone.
+    Reverted,
+}
+
+/// Why a text did not apply, and where. Nothing of it was kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MigrationError {
+    /// What PostgreSQL would say, or what Basalt refuses.
+    pub error: SqlError,
+    /// The construct's name, when it is one that Basalt does not run.
+    pub construct: Option<String>,
+    /// What to do instead; empty when the error says it all.
+    pub advice: String,
+    /// 1-based; 0 when no place is known.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for MigrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        write!(f, "{}", self.error)
+    }
+}
+
+impl std::error::Error for MigrationError {}
+
+impl From<SqlError> for MigrationError {
+    fn from(error: SqlError) -> Self {
+        Self { error, construct: None, advice: String::new(), line: 0, column: 0 }
+    }
+}
+
+impl MigrationError {
+    fn at(text: &str, offset: u32, error: SqlError) -> Self {
+        let (line, column) = place(text, offset);
+        Self { error, construct: None, advice: String::new(), line, column }
+    }
+
+    fn parse(text: &str, error: ParseError) -> Self {
+        Self::at(text, error.pos.0, SqlError::new(error.code, error.message))
+    }
+
+    fn refusal(text: &str, statement: &Located, refusal: Refusal) -> Self {
+        let offset = if refusal.pos.0 == u32::MAX { statement.pos.0 } else { refusal.pos.0 };
+        Self { construct: Some(refusal.construct), advice: refusal.advice, ..Self::at(text, offset, refusal.error) }
+    }
+}
+
+/// Line and column of a byte offset, both 1-based.
+fn place(text: &str, offset: u32) -> (usize, usize) {
+    let end = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+    let before = text.get(..end).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// Runs all statements of a text inside the writer's job. The catalog of the desk is the changed one afterwards; the caller stores it.
+pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Result<Vec<String>, MigrationError> {
+    let statements = parse::file(text).map_err(|e| MigrationError::parse(text, e))?;
+    let mut notices = Vec::new();
+    for statement in &statements {
+        let mut catalog = Catalog::clone(&desk.catalog());
+        let steps =
+            ddl::apply(&mut catalog, &statement.statement, ctx).map_err(|r| MigrationError::refusal(text, statement, *r))?;
+        // Every statement has a version of its own, so that what was analysed for the one before is not taken for this one.
+        catalog.set_version(catalog.version() + 1);
+        let catalog = Arc::new(catalog);
+        desk.set_catalog(Arc::clone(&catalog));
+        for step in &steps {
+            schema::take(desk, &catalog, step, &mut notices).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
+        }
+        if desk.connection.has_foreign_key_violations() {
+            let error = keys::find_violation(desk.connection, &catalog);
+            return Err(MigrationError::at(text, statement.pos.0, error));
+        }
+    }
+    ctx.end_transaction();
+    Ok(notices)
+}
+
+/// Stores the desk's catalog with everything that hangs on it. The last act of a job that changed the schema.
+pub(crate) fn keep(desk: &Desk<'_>) -> Result<(), SqlError> {
+    let before = desk.shared.catalog.load_full();
+    let after = desk.catalog();
+    for relation in after.relations().filter(|r| r.kind == RelationKind::Sequence) {
+        let oid = Oid(relation.oid);
+        match &relation.sequence {
+            Some(settings) if desk.shared.sequences.contains(oid) => desk.shared.sequences.alter(oid, &relation.name, settings),
+            Some(settings) => desk.shared.sequences.create(oid, &relation.name, settings),
+            None => {}
+        }
+    }
+    for relation in before.relations().filter(|r| r.kind == RelationKind::Sequence) {
+        if after.relation_by_oid(Oid(relation.oid)).is_none() {
+            desk.shared.sequences.remove(Oid(relation.oid));
+        }
+    }
+    store::save(desk.connection, &before, &after)
+}
+
+fn sha256(text: &str) -> String {
+    functions::hex(&functions::sha256(text.as_bytes()))
+}
+
+/// Writes a file's row of the history.
+fn note_applied(
+    desk: &Desk<'_>,
+    version: &str,
+    name: &str,
+    statements: Option<&[String]>,
+    sha: Option<&str>,
+) -> Result<(), SqlError> {
+    let statements = statements.map(|all| pg::array_from_values(all.iter().map(|s| Value::from(s.as_str())), pg::oid::TEXT));
+    let statements = statements.as_deref().map_or(ValueRef::Null, ValueRef::Text);
+    desk.connection.query_once(
+        &format!(
+            "INSERT INTO \"{HISTORY}\" (version, name, statements) VALUES (?1, ?2, ?3) \
+                  ON CONFLICT (version) DO UPDATE SET name = excluded.name, statements = excluded.statements"
+        ),
+        &[ValueRef::Text(version), ValueRef::Text(name), statements],
+    )?;
+    desk.connection.query("DELETE FROM basalt_migration_checksums WHERE version = ?1", &[ValueRef::Text(version)])?;
+    if let Some(sha) = sha {
+        desk.connection.query(
+            "INSERT INTO basalt_migration_checksums (version, sha256) VALUES (?1, ?2)",
+            &[ValueRef::Text(version), ValueRef::Text(sha)],
+        )?;
+    }
+    Ok(())
+}
+
+impl SqliteEngine {
+    /// Applies one migration: all of it with its row in the history, or nothing. Answers PostgreSQL's notices. Not for async code.
+    ///
+    /// # Errors
+    /// The first statement that fails, and where.
+    pub fn apply_migration(&self, file: &MigrationFile) -> Result<Vec<String>, MigrationError> {
+        let file = file.clone();
+        self.run_schema(false, move |desk| {
+            let notices = run_text(desk, &file.text, &mut DdlContext::default())?;
+            keep(desk)?;
+            let statements = statements_of(&file.text);
+            note_applied(desk, &file.version, &file.name, Some(&statements), Some(&sha256(&file.text)))?;
+            Ok(notices)
+        })
+    }
+
+    /// Applies migrations in the order given, each as its own transaction; stops at the first that fails, naming its version.
+    ///
+    /// # Errors
+    /// The version that failed, and why. Those before it stay applied.
+    pub fn migrate(&self, files: &[MigrationFile]) -> Result<Vec<String>, (String, MigrationError)> {
+        let mut notices = Vec::new();
+        for file in files {
+            notices.extend(self.apply_migration(file).map_err(|error| (file.version.clone(), error))?);
+        }
+        Ok(notices)
+    }
+
+    /// Runs a migration and takes it back: would it apply here, to these rows?
+    ///
+    /// # Errors
+    /// As [`Self::apply_migration`].
+    pub fn try_migration(&self, file: &MigrationFile) -> Result<Vec<String>, MigrationError> {
+        let text = file.text.clone();
+        self.run_schema(true, move |desk| run_text(desk, &text, &mut DdlContext::default()))
+    }
+
+    /// Runs a seed or any other SQL text as one transaction, without a row in the history.
+    ///
+    /// # Errors
+    /// As [`Self::apply_migration`].
+    pub fn run_seed(&self, text: &str) -> Result<Vec<String>, MigrationError> {
+        let text = text.to_owned();
+        self.run_schema(false, move |desk| {
+            let notices = run_text(desk, &text, &mut DdlContext::default())?;
+            keep(desk)?;
+            Ok(notices)
+        })
+    }
+
+    /// The history, by version.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, SqlError> {
+        let task: Task = Arc::new(|desk| {
+            let sql = format!(
+                "SELECT m.version, m.name, c.sha256 FROM \"{HISTORY}\" AS m \
+                 LEFT JOIN basalt_migration_checksums AS c ON c.version = m.version ORDER BY m.version"
+            );
+            let text = |value: Option<&Value>| value.and_then(|v| if let Value::Text(t) = v { Some(t.clone()) } else { None });
+            let rows = desk.connection.query_once(&sql, &[]).map_err(SqlError::from)?;
+            let all: Vec<AppliedMigration> = rows
+                .iter()
+                .map(|row| AppliedMigration {
+                    version: text(row.first()).unwrap_or_default(),
+                    name: text(row.get(1)),
+                    sha256: text(row.get(2)),
+                })
+                .collect();
+            Ok(Box::new(all))
+        });
+        let boxed = self.wait(task, Kind::Long, false, TIMEOUT)?;
+        boxed.downcast().map(|all| *all).map_err(|_| SqlError::internal("the history answered with another value"))
+    }
+
+    /// Changes the history alone: marks a version as applied (with the checksum of the text, when given) or as not applied.
+    ///
+    /// # Errors
+    /// What the commit reports.
+    pub fn repair(&self, version: &str, name: &str, text: Option<&str>, status: RepairStatus) -> Result<(), SqlError> {
+        let (version, name, sha) = (version.to_owned(), name.to_owned(), text.map(sha256));
+        let task: Task = Arc::new(move |desk| {
+            match status {
+                RepairStatus::Applied => note_applied(desk, &version, &name, None, sha.as_deref())?,
+                RepairStatus::Reverted => {
+                    let sql = format!("DELETE FROM \"{HISTORY}\" WHERE version = ?1");
+                    let params = [ValueRef::Text(&version)];
+                    desk.connection.query_once(&sql, &params).map_err(SqlError::from)?;
+                    let sql = "DELETE FROM basalt_migration_checksums WHERE version = ?1";
+                    desk.connection.query(sql, &params).map_err(SqlError::from)?;
+                }
+            }
+            Ok(Box::new(()))
+        });
+        self.wait(task, Kind::Long, false, TIMEOUT).map(drop)
+    }
+
+    /// Whether there are tables in schemas that Basalt did not make itself, or in `public`: a database with such tables and no
+    /// history must not be migrated by itself.
+    pub fn has_user_tables(&self) -> bool {
+        let catalog = self.shared().catalog.load();
+        catalog.relations().filter(|r| r.kind == RelationKind::Table).any(|relation| {
+            catalog
+                .schema_by_oid(Oid(relation.schema))
+                .is_some_and(|schema| schema.name == "public" || own::is_users(&schema.name))
+        })
+    }
+
+    /// Removes a database's files, for `db reset`. The engine on it must be closed.
+    ///
+    /// # Errors
+    /// 58030 when a file cannot be removed.
+    pub fn remove_files(path: &std::path::Path) -> Result<(), SqlError> {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            match std::fs::remove_file(&name) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(_) => return Err(SqlError::new(SqlState::IO_ERROR, "could not remove the database file")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The SHA-256 of a migration's text as [`AppliedMigration::sha256`] has it.
+    pub fn checksum(text: &str) -> String {
+        sha256(text)
+    }
+
+    /// Runs a job that may change the schema, keeping the place of its error.
+    fn run_schema(
+        &self,
+        rollback: bool,
+        work: impl Fn(&Desk<'_>) -> Result<Vec<String>, MigrationError> + Send + Sync + 'static,
+    ) -> Result<Vec<String>, MigrationError> {
+        let failed: Arc<Mutex<Option<MigrationError>>> = Arc::default();
+        let seen = Arc::clone(&failed);
+        let task: Task = Arc::new(move |desk| match work(desk) {
+            Ok(notices) => Ok(Box::new(notices)),
+            Err(error) => {
+                let sql = error.error.clone();
+                *seen.lock() = Some(error);
+                Err(RunError::Sql(sql))
+            }
+        });
+        match self.wait(task, Kind::Schema, rollback, TIMEOUT) {
+            Ok(boxed) => Ok(boxed.downcast::<Vec<String>>().map(|notices| *notices).unwrap_or_default()),
+            Err(error) => Err(failed.lock().take().filter(|e| e.error == error).unwrap_or_else(|| error.into())),
+        }
+    }
+}
+
+/// The statements of a file as the history keeps them: their texts without semicolons.
+fn statements_of(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for located in parse::file(text).unwrap_or_default() {
+        let (start, end) = (usize::try_from(located.pos.0).unwrap_or(0), usize::try_from(located.end.0).unwrap_or(0));
+        if let Some(statement) = text.get(start..end) {
+            all.push(statement.trim().to_owned());
+        }
+    }
+    all
+}

@@ -1,0 +1,72 @@
+//! How an engine is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use basalt_types::{Clock, Rng, SystemClock, SystemRng};
+
+/// Everything [`crate::SqliteEngine::open`] needs. Plain values: reading the environment is the program's work.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// The database file; made when absent.
+    pub path: PathBuf,
+    /// A registered SQLite VFS to use instead of the platform's, e.g. one that injects faults.
+    pub vfs: Option<String>,
+    /// Threads that run reads, each with a connection. At least 1.
+    pub readers: usize,
+    /// Connections for reads that run where the request already is. At least 1.
+    pub near_readers: usize,
+    /// Most writes committed together.
+    pub max_batch: usize,
+    /// Most writes waiting; one more is refused with 53300.
+    pub max_queued_writes: usize,
+    /// Most reads waiting; one more is refused with 53300.
+    pub max_queued_reads: usize,
+    /// A batch takes no further job after this time.
+    pub batch_time: Duration,
+    /// How long a kept read snapshot may rest unused.
+    pub snapshot_idle: Duration,
+    /// WAL pages after which a passive checkpoint is tried after a commit.
+    pub checkpoint_pages: u32,
+    /// WAL pages after which kept snapshots are ended and the WAL is started over.
+    pub wal_limit_pages: u32,
+    /// Page cache of each connection, KiB.
+    pub cache_kib: u32,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random values come from.
+    pub rng: Arc<dyn Rng>,
+    /// Whether tables made by migrations are open to the API roles by default (Supabase's rule before 2026).
+    pub auto_expose_new_tables: bool,
+}
+
+impl SqliteOptions {
+    /// Defaults for a file.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            path: path.into(),
+            vfs: None,
+            readers: cores.clamp(2, 8),
+            near_readers: cores.clamp(1, 8),
+            max_batch: 256,
+            max_queued_writes: 4096,
+            max_queued_reads: 4096,
+            batch_time: Duration::from_millis(20),
+            snapshot_idle: Duration::from_millis(100),
+            checkpoint_pages: 1000,
+            wal_limit_pages: 4000,
+            cache_kib: 2048,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+            auto_expose_new_tables: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for SqliteOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteOptions").field("path", &self.path).field("vfs", &self.vfs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! Batches, snapshots, failures.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use basalt_engine::Engine;
+use basalt_types::Value;
+
+use crate::support::{db, db_with};
+
+#[test]
+fn a_read_after_an_acknowledged_write_sees_it() {
+    let db = db();
+    db.must("create table n (id int primary key)");
+    for i in 0..200 {
+        db.query("insert into n values ($1)", &[Value::Int(i)]).unwrap();
+        assert_eq!(db.value("select count(*) from n"), Value::Int(i + 1));
+    }
+}
+
+#[test]
+fn writers_share_commits_and_fail_alone() {
+    let db = Arc::new(db());
+    db.must("create table n (id int primary key, v int check (v < 100))");
+    let (good, bad) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    thread::scope(|scope| {
+        for t in 0..8i64 {
+            let (db, good, bad) = (&db, &good, &bad);
+            scope.spawn(move || {
+                for i in 0..50i64 {
+                    // Every fifth fails its check, every seventh meets a key that is there.
+                    let id = if i % 7 == 6 { t * 1000 } else { t * 1000 + i };
+                    let v = if i % 5 == 4 { 100 } else { 1 };
+                    match db.query("insert into n values ($1, $2)", &[Value::Int(id), Value::Int(v)]) {
+                        Ok(_) => good.fetch_add(1, Ordering::Relaxed),
+                        Err(error) => {
+                            assert!(matches!(error.state.as_str(), "23505" | "23514"), "{error}");
+                            bad.fetch_add(1, Ordering::Relaxed)
+                        }
+                    };
+                }
+            });
+        }
+    });
+    assert_eq!(good.load(Ordering::Relaxed) + bad.load(Ordering::Relaxed), 400);
+    assert_eq!(db.value("select count(*) from n"), Value::Int(i64::from(good.load(Ordering::Relaxed))));
+}
+
+#[test]
+fn a_panic_is_one_requests_failure() {
+    let db = db();
+    db.must("create table n (id int primary key)");
+    let error = db.transaction(|tx| -> Result<(), _> {
+        tx.query("insert into n values (1)", &[])?;
+        panic!("a bug");
+    });
+    assert_eq!(error.unwrap_err().state.as_str(), "XX000");
+    db.query("insert into n values (1)", &[]).unwrap();
+    assert_eq!(db.value("select count(*) from n"), Value::Int(1));
+}
+
+#[test]
+fn the_log_stays_bounded_while_readers_keep_snapshots() {
+    let db = db_with(|options| {
+        options.checkpoint_pages = 50;
+        options.wal_limit_pages = 200;
+    });
+    db.must("create table n (id int primary key, v text)");
+    let long = "x".repeat(4000);
+    for i in 0..600 {
+        db.query("insert into n values ($1, $2)", &[Value::Int(i), long.as_str().into()]).unwrap();
+        if i % 10 == 0 {
+            let _ = db.value("select max(id) from n");
+        }
+    }
+    let pages = db.engine.figures().gauges.iter().find(|(name, _)| *name == "wal_pages").map_or(f64::MAX, |(_, n)| *n);
+    assert!(pages < 1000.0, "{pages} pages in the log");
+}
+
+#[test]
+fn a_write_on_a_snapshot_is_refused() {
+    let db = db();
+    db.must("create table n (id int primary key)");
+    assert_eq!(db.read("insert into n values (1)").unwrap_err().state.as_str(), "25006");
+}
