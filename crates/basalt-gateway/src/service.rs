@@ -1,0 +1,325 @@
+//! The journey of one request, top to bottom.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use basalt_token::ApiKeyRole;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Limited};
+
+use crate::identity::{Identity, Refused, identify};
+use crate::route::{self, Health, Route};
+use crate::{Gateway, cors, hosts, reply};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
+
+/// Where a page finds the URL and the publishable key.
+const DISCOVERY: &str = "/.well-known/basalt.json";
+
+/// Longest request id taken over from a client or proxy.
+const LONGEST_REQUEST_ID: usize = 128;
+
+impl Gateway {
+    /// Answers one request from the socket's peer.
+    pub async fn answer<B>(self: &Arc<Self>, peer: IpAddr, request: Request<B>) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        #[allow(clippy::disallowed_methods)] // monotonic, for a duration
+        let started = Instant::now();
+        let (route, prefix) = route::of(request.uri().path());
+        let id = request_id(request.headers(), peer, &self.config.trusted_proxies);
+        let method = request.method().clone();
+        let in_flight = self.figures.request();
+        let mut response = match AssertUnwindSafe(self.admit(peer, route, prefix, request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => {
+                // The panic hook has logged where; the caller learns only that it was our fault.
+                self.figures.panicked();
+                tracing::error!(request.id = %id, surface = route.label(), "a request panicked");
+                reply::json(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    &serde_json::json!({"code": "XX000", "message": "Internal error", "details": null, "hint": null}),
+                )
+            }
+        };
+        drop(in_flight);
+        let headers = response.headers_mut();
+        if route.is_wire() {
+            cors::open(headers);
+        }
+        headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            headers.insert(REQUEST_ID, value);
+        }
+        let took = started.elapsed();
+        self.figures.answered(route, response.status(), took);
+        let status = response.status().as_u16();
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if status >= 500 {
+            tracing::warn!(request.id = %id, surface = route.label(), %method, status, duration_us = us, "request failed");
+        } else {
+            tracing::debug!(request.id = %id, surface = route.label(), %method, status, duration_us = us, "request");
+        }
+        response
+    }
+
+    /// What is true for every route: size of the address, preflights, a free place.
+    async fn admit<B>(self: &Arc<Self>, peer: IpAddr, route: Route, prefix: usize, request: Request<B>) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
+            return reply::message(StatusCode::URI_TOO_LONG, "The address is too long");
+        }
+        if route.is_wire() && cors::is_preflight(request.method(), request.headers()) {
+            return cors::preflight(request.headers());
+        }
+        if let Route::Health(health) = route {
+            return self.health(health);
+        }
+        let Ok(_permit) = self.permits.try_acquire() else {
+            self.figures.refused();
+            let mut response = reply::message(StatusCode::SERVICE_UNAVAILABLE, "Too many requests are running");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return response;
+        };
+        match route {
+            Route::Rest | Route::Auth => self.wire(peer, route, prefix, request).await,
+            Route::NotServed => reply::message(StatusCode::NOT_FOUND, "This API is not served by this version"),
+            Route::Metrics | Route::Site | Route::Health(_) => self.page(peer, route, &request).await,
+        }
+    }
+
+    fn health(&self, health: Health) -> Response<Bytes> {
+        let up = health == Health::Live || self.surfaces.engine.is_ready();
+        let (status, text) = if up { (StatusCode::OK, "up") } else { (StatusCode::SERVICE_UNAVAILABLE, "down") };
+        let mut response = reply::json(status, &serde_json::json!({ "status": text }));
+        response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    /// Our own pages: the site and the figures.
+    async fn page<B>(&self, peer: IpAddr, route: Route, request: &Request<B>) -> Response<Bytes> {
+        let host =
+            forwarded(self, peer, request.headers(), "x-forwarded-host").or_else(|| header(request.headers(), HOST.as_str()));
+        let host = host.or_else(|| request.uri().host());
+        if !hosts::is_ours(host, &self.config.external_url, &self.config.allowed_hosts) {
+            return reply::message(
+                StatusCode::MISDIRECTED_REQUEST,
+                "This host name is not served here; see [server] allowed_hosts",
+            );
+        }
+        if route == Route::Metrics {
+            return self.metrics(request);
+        }
+        if request.uri().path() == DISCOVERY && request.method() == Method::GET {
+            return self.discovery(peer, request.headers());
+        }
+        match &self.site {
+            Some(site) => site.answer(request.method(), request.uri().path(), request.headers()).await,
+            None => reply::message(StatusCode::NOT_FOUND, "no Route matched with those values"),
+        }
+    }
+
+    /// What an app of this site needs to begin: the URL and the key that is meant for browsers.
+    fn discovery(&self, peer: IpAddr, headers: &HeaderMap) -> Response<Bytes> {
+        let body = serde_json::json!({"url": self.base_url(peer, headers), "key": self.keys.publishable.reveal()});
+        let mut response = reply::json(StatusCode::OK, &body);
+        response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        response
+    }
+
+    fn metrics<B>(&self, request: &Request<B>) -> Response<Bytes> {
+        let identity = identify(request.headers(), None, &self.keys, &self.verifier, self.clock.now());
+        let is_service = identity.is_ok_and(|i| match i.bearer {
+            Some((_, claims)) => claims.is_ok_and(|c| c.get("role").and_then(|r| r.as_str()) == Some("service_role")),
+            None => i.api_role == Some(ApiKeyRole::Service),
+        });
+        if !is_service {
+            let mut response = reply::message(StatusCode::UNAUTHORIZED, "The service key is needed");
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        }
+        let text = self.figures.render(&self.surfaces.engine.figures());
+        reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(text))
+    }
+
+    /// The wire API: who is asking, the body, the surface.
+    async fn wire<B>(self: &Arc<Self>, peer: IpAddr, route: Route, prefix: usize, request: Request<B>) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let query_key = query_value(request.uri().query(), "apikey");
+        let identity = match identify(request.headers(), query_key, &self.keys, &self.verifier, self.clock.now()) {
+            Ok(identity) => identity,
+            Err(Refused::NoKey) if route == Route::Auth && is_open(&request.uri().path()[prefix..]) => {
+                Identity { api_role: None, bearer: None }
+            }
+            Err(refused) => return refusal(refused),
+        };
+        let request = match self.collect(prefix, request).await {
+            Ok(request) => request,
+            Err(response) => return response,
+        };
+        match route {
+            Route::Rest => match self.rest_session(&identity) {
+                Ok(session) => self.surfaces.rest.handle(&session, request).await,
+                Err(response) => *response,
+            },
+            _ => {
+                let base_url = self.base_url(peer, request.headers());
+                let facts = basalt_auth::RequestFacts {
+                    client_ip: self.client_address(peer, request.headers()),
+                    base_url: &base_url,
+                    bearer: identity.bearer.as_ref().map(|(token, _)| token.as_str()),
+                    api_role: identity.api_role,
+                    user_agent: header(request.headers(), USER_AGENT.as_str()).map(str::to_owned),
+                };
+                self.surfaces.auth.handle(&facts, request).await
+            }
+        }
+    }
+
+    /// The session for REST, or REST's own refusal.
+    fn rest_session(&self, identity: &Identity) -> Result<basalt_types::Session, Box<Response<Bytes>>> {
+        let session = identity
+            .session()
+            .map_err(|e| Box::new(basalt_rest::token_refused(&e.message(), e.details(), e.is_undecodable())))?;
+        if self.config.allowed_roles.iter().any(|r| r == session.role.as_str()) {
+            Ok(session)
+        } else {
+            Err(Box::new(basalt_rest::role_refused(session.role.as_str())))
+        }
+    }
+
+    /// The request with its whole body, its path less the prefix.
+    async fn collect<B>(&self, prefix: usize, request: Request<B>) -> Result<Request<Bytes>, Response<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let path_and_query = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+        let rest = &path_and_query[prefix..];
+        let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+        parts.uri = rest.parse().map_err(|_| reply::message(StatusCode::BAD_REQUEST, "The address is not valid"))?;
+        if body.is_end_stream() || parts.method == Method::GET || parts.method == Method::HEAD {
+            return Ok(Request::from_parts(parts, Bytes::new()));
+        }
+        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+        if announced.is_some_and(|n| n > self.config.max_body_bytes) {
+            return Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"));
+        }
+        let limited = Limited::new(body, self.config.max_body_bytes);
+        match tokio::time::timeout(self.config.body_timeout, limited.collect()).await {
+            Ok(Ok(collected)) => Ok(Request::from_parts(parts, collected.to_bytes())),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"))
+            }
+            Ok(Err(_)) => Err(reply::message(StatusCode::BAD_REQUEST, "The body could not be read")),
+            Err(_) => Err(reply::message(StatusCode::REQUEST_TIMEOUT, "The body took too long")),
+        }
+    }
+
+    /// The client's address: the socket's peer, or what a trusted proxy says it is.
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let trusted = |ip: IpAddr| self.config.trusted_proxies.iter().any(|n| n.contains(ip));
+        if !trusted(peer) {
+            return peer.to_canonical();
+        }
+        // From the right: each trusted proxy vouches for the address it wrote; the first that is not a proxy is the client.
+        let mut client = peer;
+        let all = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",");
+        for part in all.rsplit(',') {
+            let Ok(ip) = part.trim().parse::<IpAddr>() else { break };
+            client = ip;
+            if !trusted(ip) {
+                break;
+            }
+        }
+        client.to_canonical()
+    }
+
+    /// The URL clients reach us at: the configured one, or what a trusted proxy says.
+    fn base_url(&self, peer: IpAddr, headers: &HeaderMap) -> String {
+        match (forwarded(self, peer, headers, "x-forwarded-host"), forwarded(self, peer, headers, "x-forwarded-proto")) {
+            (Some(host), Some(scheme @ ("http" | "https")))
+                if hosts::is_ours(Some(host), &self.config.external_url, &self.config.allowed_hosts) =>
+            {
+                format!("{scheme}://{host}")
+            }
+            _ => self.config.external_url.clone(),
+        }
+    }
+}
+
+fn forwarded<'h>(gateway: &Gateway, peer: IpAddr, headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    gateway.config.trusted_proxies.iter().any(|n| n.contains(peer)).then(|| header(headers, name)).flatten()
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|v| v.to_str().ok())
+}
+
+fn query_value<'q>(query: Option<&'q str>, name: &str) -> Option<&'q str> {
+    query?.split('&').find_map(|pair| pair.split_once('=').filter(|(n, _)| *n == name)).map(|(_, v)| v).filter(|v| !v.is_empty())
+}
+
+/// Paths of auth that are opened from mails and by other servers, without a key.
+fn is_open(path: &str) -> bool {
+    matches!(
+        path,
+        "/verify" | "/callback" | "/authorize" | "/.well-known/jwks.json" | "/.well-known/openid-configuration" | "/health"
+    )
+}
+
+fn refusal(refused: Refused) -> Response<Bytes> {
+    match refused {
+        Refused::NoKey => reply::json(
+            StatusCode::UNAUTHORIZED,
+            &serde_json::json!({"message": "No API key found in request", "hint": "No `apikey` request header or url param was found."}),
+        ),
+        Refused::BadKey => reply::message(StatusCode::UNAUTHORIZED, "Invalid authentication credentials"),
+        Refused::SecretInBrowser => reply::json(
+            StatusCode::UNAUTHORIZED,
+            &serde_json::json!({
+                "message": "Forbidden use of secret API key in browser",
+                "hint": "A secret key gives full access to the database: use it on servers only, and replace this one, since visitors could read it.",
+            }),
+        ),
+    }
+}
+
+/// The request's id: a proxy's, when it is one we trust, else a new one.
+fn request_id(headers: &HeaderMap, peer: IpAddr, proxies: &[crate::Network]) -> String {
+    if proxies.iter().any(|n| n.contains(peer))
+        && let Some(given) = header(headers, "x-request-id").or_else(|| header(headers, REQUEST_ID.as_str()))
+        && !given.is_empty()
+        && given.len() <= LONGEST_REQUEST_ID
+        && given.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    {
+        return given.to_owned();
+    }
+    fresh_id()
+}
+
+/// Unique in this process and, by its random start, unlikely to repeat elsewhere; no secret depends on it.
+fn fresh_id() -> String {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static START: OnceLock<u64> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let start = *START.get_or_init(|| std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0u8));
+    let n = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{start:016x}-{n:x}")
+}
