@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Compare what Basalt reads with what PostgreSQL's own parser (libpg_query) reads.
 
-usage: compare.py [--pairs] [--record FILE] [--show N] [SQL_FILE_OR_FOLDER ...]
+usage: compare.py [--pairs] [--record FOLDER] [--show N] [SQL_FILE_OR_FOLDER ...]
 
 Needs `pip install pglast` (in a venv) and `cargo build -p basalt-sql --example canonical`. For each statement the tree libpg_query makes of
 the original is compared with the tree it makes of Basalt's canonical print. Only what says nothing is taken away before: offsets,
 pg_catalog in front of names the grammar wrote there, and spelling kept for deparsing. --pairs adds the generated expressions; --record
-writes the expectations of crates/basalt-sql/tests/data/operators.tsv.
+writes the expectations of the Rust tests into a folder (crates/basalt-sql/tests/data/parse).
 """
 import argparse, itertools, json, os, subprocess, sys
 
@@ -15,7 +15,7 @@ from pglast import parser
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
 TOOL = os.path.join(TARGET, "debug", "examples", "canonical")
-PLACES = {"location", "stmt_location", "stmt_len", "name_location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "arg_location"}
+PLACES = {"location", "stmt_location", "stmt_len", "name_location", "rexpr_list_start", "rexpr_list_end", "list_start", "list_end", "arg_location", "jumble_args", "payload_location"}
 
 
 def tree(text):
@@ -77,6 +77,8 @@ def normal(node):
     if "CreateStmt" in node:
         # Columns first: constraints of the table have no place among them.
         node["CreateStmt"].get("tableElts", []).sort(key=lambda e: 0 if "ColumnDef" in e else 1 if "TableLikeClause" in e else 2)
+    if "DoStmt" in node:
+        node["DoStmt"]["args"].sort(key=lambda a: a["DefElem"]["defname"])
     if "GrantStmt" in node:
         grant = node["GrantStmt"]
         if grant.get("objtype") in ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE"):
@@ -260,26 +262,36 @@ def main():
     sys.exit(1 if bad else 0)
 
 
-def record(path):
-    """Writes each expression with the same expression in the fewest brackets that keep libpg_query's tree, or `error`."""
+def record(folder):
+    """Writes what the Rust tests expect; only what libpg_query confirms is written."""
+    escape = lambda text: text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+    head = "# Made by tools/parser-compare/compare.py --record.\n"
     expressions = list(dict.fromkeys(operator_pairs()))
-    results = canonical([f"SELECT {e}" for e in expressions])
     lines = []
-    for expression, result in zip(expressions, results):
+    for expression, result in zip(expressions, canonical([f"SELECT {e}" for e in expressions])):
         try:
             wanted = normal(tree(f"SELECT {expression}"))
         except parser.ParseError:
             lines.append(f"{expression}\terror")
             continue
-        # What is recorded is only what libpg_query confirms.
-        content = result[0][3] if result and result[0][0] == "printed" else ""
-        if content and normal(tree(content)) == wanted:
-            lines.append(f"{expression}\t{content.removeprefix('SELECT ')}")
-        else:
+        if not result or result[0][0] != "printed" or normal(tree(result[0][3])) != wanted:
             sys.exit(f"not equal, so not recorded: {expression}")
-    with open(path, "w") as handle:
-        handle.write("# Made by tools/parser-compare/compare.py: expression, canonical print whose tree libpg_query finds equal, or error.\n")
-        handle.write("\n".join(lines) + "\n")
+        lines.append(f"{expression}\t{result[0][3].removeprefix('SELECT ')}")
+    with open(os.path.join(folder, "operators.tsv"), "w") as handle:
+        handle.write(head + "# Expression; its canonical print, whose tree libpg_query finds equal, or error.\n" + "\n".join(lines) + "\n")
+    with open(os.path.join(folder, "statements.sql")) as handle:
+        text = handle.read()
+    raw, lines = text.encode(), []
+    for kind, start, end, content in canonical([text])[0]:
+        if kind in ("body", "bad-body"):
+            continue
+        original = raw[start:end].decode()
+        wanted = normal(tree(original))
+        if kind not in ("named", "partly") and (kind != "printed" or normal(tree(content)) != wanted):
+            sys.exit(f"not equal, so not recorded: {original}")
+        lines.append(f"{kind}\t{escape(original)}\t{escape(content)}")
+    with open(os.path.join(folder, "statements.tsv"), "w") as handle:
+        handle.write(head + "# printed, named or partly; statement; its canonical print or the construct's name.\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -155,7 +155,13 @@ impl Parser<'_> {
                 return Ok(AlterTableAction::RowSecurity(enable));
             }
             if self.eat("trigger") {
-                let name = if self.eat("all") || self.eat("user") { None } else { Some(self.col_id()?) };
+                let name = if self.eat("all") {
+                    None
+                } else if self.eat("user") {
+                    Some("user".to_owned())
+                } else {
+                    Some(self.col_id()?)
+                };
                 return Ok(AlterTableAction::Trigger { enable, name });
             }
             return self.rest(from).map(AlterTableAction::Other);

@@ -125,7 +125,7 @@ impl Parser<'_> {
         let alias = self.target_alias()?;
         self.expect("set")?;
         let set = self.assignments()?;
-        let from = if self.eat("from") { self.from_items()? } else { Vec::new() };
+        let from = if self.eat("from") { self.table_items()? } else { Vec::new() };
         let filter = self.filter()?;
         let returning = self.returning()?;
         Ok(Update { with, table, only, alias, set, from, filter, returning, pos })
@@ -137,7 +137,7 @@ impl Parser<'_> {
         self.expect("delete from")?;
         let (only, table) = self.changed_table()?;
         let alias = self.target_alias()?;
-        let using = if self.eat("using") { self.from_items()? } else { Vec::new() };
+        let using = if self.eat("using") { self.table_items()? } else { Vec::new() };
         let filter = self.filter()?;
         let returning = self.returning()?;
         Ok(Delete { with, table, only, alias, using, filter, returning, pos })

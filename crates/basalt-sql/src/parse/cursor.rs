@@ -8,6 +8,8 @@ use crate::tree::{Name, Pos};
 
 /// Deepest nesting of brackets, sub-queries, CASE and prefix operators.
 pub(crate) const MAX_DEPTH: u32 = 150;
+/// Most stack one parser may use; frames are large without optimisation, and threads have 2 MiB.
+const MAX_STACK_BYTES: usize = 640 << 10;
 /// Longest chain of operators, set operations or joins, each of which is one level of the tree.
 pub(crate) const MAX_CHAIN: u32 = 500;
 
@@ -49,8 +51,12 @@ pub(crate) struct Parser<'a> {
     /// Offset of the text in the one positions count in.
     base: u32,
     depth: u32,
+    /// Where the stack was when this parser began.
+    stack: usize,
     /// Some tokens were passed over without a look: the grammar must read the text as well.
     pub(crate) passed: bool,
+    /// The text is PL/pgSQL, where `variable%TYPE` is a type too.
+    pub(crate) plpgsql: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -59,7 +65,7 @@ impl<'a> Parser<'a> {
         let shifted = |error: ParseError| error.shifted(base);
         let tokens = lexer::tokens(text).map_err(shifted)?;
         let closing = brackets(&tokens).map_err(shifted)?;
-        Ok(Self { text, tokens, closing, at: 0, base, depth: 0, passed: false })
+        Ok(Self { text, tokens, closing, at: 0, base, depth: 0, stack: stack_address(), passed: false, plpgsql: false })
     }
 
     /// Makes of the text one statement: takes off semicolons at the end, refuses others.
@@ -231,12 +237,17 @@ impl<'a> Parser<'a> {
 
     /// Runs a parser one level deeper.
     pub(crate) fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth >= MAX_DEPTH {
+        self.deeper_by(1, parse)
+    }
+
+    /// As [`Self::deeper`], for parsers whose level needs the stack of several.
+    pub(crate) fn deeper_by<T>(&mut self, levels: u32, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth + levels > MAX_DEPTH || self.stack.abs_diff(stack_address()) > MAX_STACK_BYTES {
             return Err(Stop::Error(ParseError::too_deep(self.pos())));
         }
-        self.depth += 1;
+        self.depth += levels;
         let result = parse(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 
@@ -409,6 +420,17 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// A word that is no reserved keyword, or a string: languages and the like.
+    pub(crate) fn word_or_string(&mut self) -> Parsed<String> {
+        if let Kind::Str(_) = self.peek() {
+            return self.string();
+        }
+        match self.word_if(|w| keywords::class(w) != Class::Reserved) {
+            Some(word) => Ok(word),
+            None => self.unexpected(),
+        }
+    }
+
     /// A string constant.
     pub(crate) fn string(&mut self) -> Parsed<String> {
         match self.peek() {
@@ -454,6 +476,13 @@ impl<'a> Parser<'a> {
             false
         }
     }
+}
+
+/// About where the stack is now.
+#[inline(never)]
+fn stack_address() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
 }
 
 /// Finds each bracket's partner; too deep nesting is an error before anything recurses.

@@ -89,7 +89,10 @@ impl Parser<'_> {
             if blocked == Some(level) {
                 return self.unexpected();
             }
-            self.link(&mut links)?;
+            // AND and OR are lists in the tree, however long.
+            if level > level::AND {
+                self.link(&mut links)?;
+            }
             blocked = None;
             left = self.infix(left, level, narrow, &mut blocked)?;
         }
@@ -362,11 +365,31 @@ impl Parser<'_> {
         }
         let mut items = self.parens(Self::expr)?;
         if items.len() > 1 {
-            return Ok(Expr { kind: ExprKind::Row(items), pos });
+            return self.overlaps(Expr { kind: ExprKind::Row(items), pos });
         }
         match items.pop() {
             Some(item) => self.indirection(item),
             None => self.unexpected(),
+        }
+    }
+
+    /// `row OVERLAPS row`, or the row itself.
+    pub(crate) fn overlaps(&mut self, row: Expr) -> Parsed<Expr> {
+        if !self.is("overlaps") {
+            return Ok(row);
+        }
+        self.advance();
+        let here = self.at;
+        let pos = row.pos;
+        match (row.kind, self.primary()?.kind) {
+            (ExprKind::Row(mut args), ExprKind::Row(others)) if args.len() == 2 && others.len() == 2 => {
+                args.extend(others);
+                Ok(call("overlaps", args, pos))
+            }
+            _ => {
+                self.at = here;
+                self.unexpected()
+            }
         }
     }
 

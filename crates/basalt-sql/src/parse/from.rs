@@ -7,14 +7,14 @@ use crate::tree::{Alias, Expr, FromItem, JoinKind, JoinOn, TypeName};
 type FunctionAlias = (Option<Alias>, Vec<(String, TypeName)>);
 
 impl Parser<'_> {
-    pub(crate) fn from_items(&mut self) -> Parsed<Vec<FromItem>> {
-        self.list(Self::from_item)
+    pub(crate) fn table_items(&mut self) -> Parsed<Vec<FromItem>> {
+        self.list(Self::table_item)
     }
 
     /// A table or a chain of joins.
-    pub(crate) fn from_item(&mut self) -> Parsed<FromItem> {
+    pub(crate) fn table_item(&mut self) -> Parsed<FromItem> {
         self.deeper(|p| {
-            let mut left = p.from_operand()?;
+            let mut left = p.table_operand()?;
             let mut links = 0;
             while p.is_join() {
                 p.link(&mut links)?;
@@ -51,7 +51,7 @@ impl Parser<'_> {
         }
         self.expect("join")?;
         let left = Box::new(left);
-        let mut right = self.from_operand()?;
+        let mut right = self.table_operand()?;
         if natural || kind == JoinKind::Cross {
             return Ok(FromItem::Join { kind, natural, left, right: Box::new(right), on: JoinOn::None, alias: None });
         }
@@ -80,7 +80,7 @@ impl Parser<'_> {
         Ok(FromItem::Join { kind, natural, left, right: Box::new(right), on, alias: None })
     }
 
-    fn from_operand(&mut self) -> Parsed<FromItem> {
+    fn table_operand(&mut self) -> Parsed<FromItem> {
         let lateral = self.eat("lateral");
         if self.is_sym("(") {
             if self.is_query_paren() {
@@ -90,7 +90,7 @@ impl Parser<'_> {
             if lateral {
                 return self.unexpected();
             }
-            let inner = self.paren(Self::from_item)?;
+            let inner = self.paren(Self::table_item)?;
             let FromItem::Join { kind, natural, left, right, on, alias: None } = inner else { return self.unexpected() };
             let alias = self.alias()?;
             return Ok(FromItem::Join { kind, natural, left, right, on, alias });
@@ -102,6 +102,9 @@ impl Parser<'_> {
             self.advance();
             self.advance();
             let calls = self.parens(|p| {
+                if !p.is_call() || p.is_sym("(") {
+                    return p.unexpected();
+                }
                 let call = p.primary()?;
                 if p.is("as") { p.other("ROWS FROM with column definitions") } else { Ok(call) }
             })?;

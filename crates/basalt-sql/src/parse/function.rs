@@ -3,6 +3,7 @@
 use super::cursor::{Parsed, Parser};
 use super::keywords::{self, Class};
 use super::lexer::Kind;
+use super::session::SettingValue;
 use crate::tree::{CreateFunction, FunctionOption, FunctionParam, Name, ObjectKind, ParamMode, Pos, Statement, TypeName};
 
 impl Parser<'_> {
@@ -133,7 +134,7 @@ impl Parser<'_> {
             }
         }
         Ok(Some(if self.eat("language") {
-            FunctionOption::Language(if let Kind::Str(_) = self.peek() { self.string()?.to_lowercase() } else { self.label()? })
+            FunctionOption::Language(self.word_or_string()?.to_lowercase())
         } else if self.eat("as") {
             let pos = self.body_pos();
             let body = self.string()?;
@@ -168,11 +169,13 @@ impl Parser<'_> {
             if self.is_any(&["local", "session"]) && !self.are("session authorization") {
                 return self.unexpected();
             }
-            let (name, values) = self.setting()?;
-            FunctionOption::Set(name, values)
-        } else if self.eat("reset") {
-            let (name, values) = (self.setting_name()?, vec!["default".to_owned()]);
-            FunctionOption::Set(name, values)
+            match self.setting()? {
+                (name, SettingValue::Values(values)) => FunctionOption::Set(name, values),
+                (name, SettingValue::Current) => FunctionOption::Set(name, Vec::new()),
+                (_, SettingValue::Default) => return self.other("function SET … TO DEFAULT"),
+            }
+        } else if self.is("reset") {
+            return self.other("ALTER FUNCTION … RESET");
         } else {
             return Ok(None);
         }))

@@ -8,7 +8,9 @@ use super::lexer::{Kind, Token};
 use crate::tree::Pos;
 use basalt_types::SqlState;
 use squawk_syntax::SourceFile;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Stack for the grammar: its tree is at most some thousand levels deep (see [`bounded`]), and is dropped by recursion too.
+const STACK_BYTES: usize = 32 << 20;
 
 /// Whether the grammar reads what the parser holds, behind `prefix`. Positions in errors count from the text's beginning.
 pub(super) fn check(parser: &Parser<'_>, prefix: &str) -> Result<(), ParseError> {
@@ -16,18 +18,17 @@ pub(super) fn check(parser: &Parser<'_>, prefix: &str) -> Result<(), ParseError>
     bounded(tokens)?;
     let end = tokens.last().map_or(0, |t| t.start as usize);
     let source = format!("{prefix}{}", parser.text.get(..end).unwrap_or(parser.text));
-    // The crate asserts that it makes progress; such a failure must not end the thread that asked.
-    let errors = catch_unwind(AssertUnwindSafe(|| SourceFile::parse(&source).errors())).map_err(|_| ParseError {
+    let read = move || SourceFile::parse(&source).errors().first().map(|error| usize::from(error.range().start()));
+    // A thread of its own: the crate recurses without a limit, and asserts that it makes progress.
+    let thread = std::thread::Builder::new().name("grammar".to_owned()).stack_size(STACK_BYTES).spawn(read);
+    let first = thread.ok().and_then(|thread| thread.join().ok()).ok_or_else(|| ParseError {
         message: "the statement could not be checked against the grammar".to_owned(),
         pos: Pos(0),
         code: SqlState::new(b"XX000"),
     })?;
-    match errors.first() {
+    match first {
         None => Ok(()),
-        Some(error) => {
-            let offset = usize::from(error.range().start()).saturating_sub(prefix.len()) as u32;
-            Err(complaint(parser, offset))
-        }
+        Some(offset) => Err(complaint(parser, offset.saturating_sub(prefix.len()) as u32)),
     }
 }
 

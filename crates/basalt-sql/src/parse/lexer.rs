@@ -150,7 +150,11 @@ impl<'a> Lexer<'a> {
         match byte {
             b'\'' => self.string(1, false),
             b'e' | b'E' if next == b'\'' => self.string(2, true),
-            b'n' | b'N' if next == b'\'' => self.string(2, false),
+            b'n' | b'N' if next == b'\'' => {
+                // As PostgreSQL: NCHAR in front of the string.
+                self.at += 1;
+                Ok(Kind::Word("nchar".to_owned()))
+            }
             b'b' | b'B' | b'x' | b'X' if next == b'\'' => self.bits(byte.to_ascii_lowercase() as char),
             b'u' | b'U' if next == b'&' && self.peek(2) == b'\'' => {
                 let start = self.at;

@@ -60,6 +60,10 @@ impl Parser<'_> {
         Ok(match kind {
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
                 let name = self.function_name()?;
+                if kind == ObjectKind::Aggregate && self.is_sym("(") && self.is_sym_at(1, ")") {
+                    self.advance();
+                    return self.unexpected();
+                }
                 let args = self.signature()?;
                 DropName { name, member: None, args }
             }

@@ -74,7 +74,7 @@ impl Parser<'_> {
             } else if let Some(word) = p.eat_any(&["select", "references", "create"]) {
                 word.to_owned()
             } else {
-                p.role()?
+                p.col_id()?
             };
             let name = if name == "temp" { "temporary".to_owned() } else { name };
             let columns = if p.is_sym("(") { p.parens(Self::col_id)? } else { Vec::new() };

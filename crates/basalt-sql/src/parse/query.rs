@@ -9,7 +9,7 @@ use crate::tree::{
 };
 
 /// Reserved words that may follow an empty select list.
-const AFTER_ITEMS: [&str; 14] = [
+const AFTER_ITEMS: [&str; 15] = [
     "from",
     "into",
     "where",
@@ -24,6 +24,7 @@ const AFTER_ITEMS: [&str; 14] = [
     "offset",
     "fetch",
     "for",
+    "with",
 ];
 
 impl Parser<'_> {
@@ -75,6 +76,10 @@ impl Parser<'_> {
             } else {
                 break;
             }
+        }
+        if query.with_ties && query.order_by.is_empty() {
+            let message = "WITH TIES cannot be specified without ORDER BY clause".to_owned();
+            return Err(Stop::Error(ParseError::syntax(message, self.pos_at(tail))));
         }
         // What stands behind brackets belongs to the query in them, as in PostgreSQL.
         match query.body {
@@ -249,17 +254,18 @@ impl Parser<'_> {
     fn select(&mut self, select: &mut Select) -> Parsed<()> {
         if self.eat("distinct") {
             select.distinct = Some(if self.eat("on") { self.parens(Self::expr)? } else { Vec::new() });
+            select.items = self.select_items()?;
         } else {
             self.eat("all");
         }
-        if !(self.at_end() || self.is_sym(")") || self.is_sym(";") || self.is_any(&AFTER_ITEMS)) {
+        if select.distinct.is_none() && !(self.at_end() || self.is_sym(")") || self.is_sym(";") || self.is_any(&AFTER_ITEMS)) {
             select.items = self.select_items()?;
         }
         if self.is("into") {
             return self.other("SELECT INTO");
         }
         if self.eat("from") {
-            select.from = self.from_items()?;
+            select.from = self.table_items()?;
         }
         if self.eat("where") {
             select.filter = Some(self.expr()?);
@@ -370,13 +376,18 @@ impl Parser<'_> {
     fn frame(&mut self, unit: &str) -> Parsed<String> {
         let mut frame = unit.to_ascii_uppercase();
         if self.eat("between") {
+            let here = self.pos();
             let low = self.frame_bound()?;
             self.expect("and")?;
             let high = self.frame_bound()?;
+            check_frame(&low, &high, here)?;
             frame.push_str(&format!(" BETWEEN {low} AND {high}"));
         } else {
+            let here = self.pos();
+            let low = self.frame_bound()?;
+            check_frame(&low, "CURRENT ROW", here)?;
             frame.push(' ');
-            frame.push_str(&self.frame_bound()?);
+            frame.push_str(&low);
         }
         if self.eat("exclude") {
             let what = ["current row", "group", "ties", "no others"].into_iter().find(|w| self.are(w));
@@ -402,6 +413,22 @@ impl Parser<'_> {
             None => self.unexpected(),
         }
     }
+}
+
+/// Refuses frames that end before they begin, in PostgreSQL's words.
+fn check_frame(low: &str, high: &str, pos: Pos) -> Parsed<()> {
+    let message = match (low, high) {
+        ("UNBOUNDED FOLLOWING", _) => "frame start cannot be UNBOUNDED FOLLOWING",
+        (_, "UNBOUNDED PRECEDING") => "frame end cannot be UNBOUNDED PRECEDING",
+        ("CURRENT ROW", high) if high.ends_with(" PRECEDING") => "frame starting from current row cannot have preceding rows",
+        (low, "CURRENT ROW") if low.ends_with(" FOLLOWING") => "frame starting from following row cannot end with current row",
+        (low, high) if low.ends_with(" FOLLOWING") && high.ends_with(" PRECEDING") => {
+            "frame starting from following row cannot have preceding rows"
+        }
+        _ => return Ok(()),
+    };
+    let code = basalt_types::SqlState::new(b"42P20");
+    Err(Stop::Error(ParseError { message: message.to_owned(), pos, code }))
 }
 
 fn empty_select(pos: Pos) -> Select {

@@ -67,7 +67,7 @@ impl Parser<'_> {
             Expr { kind: ExprKind::Column(vec![self.col_id()?]), pos }
         } else {
             let expr = self.primary()?;
-            if matches!(expr.kind, ExprKind::Column(_) | ExprKind::Number(_) | ExprKind::String(_)) {
+            if matches!(expr.kind, ExprKind::Column(_) | ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Special(_)) {
                 return self.unexpected();
             }
             expr
@@ -188,7 +188,9 @@ impl Parser<'_> {
         if self.is("from") {
             return self.other("CREATE CONSTRAINT TRIGGER … FROM");
         }
-        trigger.deferrable = self.deferral()?;
+        if constraint {
+            trigger.deferrable = self.deferral()?;
+        }
         if self.eat("referencing") {
             trigger.transition_tables = true;
             while let Some(which) = self.eat_any(&["new", "old"]) {

@@ -1,8 +1,19 @@
 //! SET, transactions, DO, NOTIFY, roles, publications.
 
 use super::cursor::{Parsed, Parser};
+use super::keywords::{self, Class};
 use super::lexer::Kind;
 use crate::tree::{DropName, Name, ObjectKind, Statement};
+
+/// What a setting is set to.
+pub(crate) enum SettingValue {
+    /// These values.
+    Values(Vec<String>),
+    /// DEFAULT.
+    Default,
+    /// FROM CURRENT.
+    Current,
+}
 
 impl Parser<'_> {
     /// SET, behind that word.
@@ -10,56 +21,67 @@ impl Parser<'_> {
         if self.is("constraints") || self.are("session characteristics") || self.are("local transaction") {
             return self.other_statement(from);
         }
-        let local = self.eat("local");
-        if !local && !self.are("session authorization") {
+        // LOCAL and SESSION may name settings too.
+        let scoped = !self.is_at(1, "to") && !self.is_sym_at(1, "=") && !self.is_sym_at(1, ".");
+        let local = scoped && self.eat("local");
+        if scoped && !local && !self.are("session authorization") {
             self.eat("session");
         }
         if self.is("transaction") || self.are("xml option") {
             return self.other_statement(from);
         }
-        let (name, values) = self.setting()?;
-        if name.is_empty() {
-            return self.other_statement(from);
-        }
+        let (name, value) = self.setting()?;
+        let values = match value {
+            SettingValue::Values(values) => values,
+            SettingValue::Default => Vec::new(),
+            SettingValue::Current => return self.other_statement(from),
+        };
         Ok(Statement::Set { name, values, local })
     }
 
-    /// `name TO values` behind SET. DEFAULT and FROM CURRENT have no values; an empty name stands for what the tree does not have.
-    pub(crate) fn setting(&mut self) -> Parsed<(String, Vec<String>)> {
+    /// `name TO values` behind SET.
+    pub(crate) fn setting(&mut self) -> Parsed<(String, SettingValue)> {
+        let one = |value| SettingValue::Values(vec![value]);
         if self.eat("time zone") {
-            if self.eat("default") || self.eat("local") {
-                return Ok(("timezone".to_owned(), Vec::new()));
-            }
-            if self.is("interval") {
+            let value = if self.eat("default") || self.eat("local") {
+                SettingValue::Default
+            } else if self.is("interval") {
                 return self.other("SET TIME ZONE INTERVAL");
-            }
-            return Ok(("timezone".to_owned(), vec![self.setting_value()?]));
+            } else {
+                one(self.setting_value()?)
+            };
+            return Ok(("timezone".to_owned(), value));
         }
-        if self.eat("role") {
-            return Ok(("role".to_owned(), vec![self.setting_value()?]));
+        if self.is("role") && !self.is_at(1, "to") && !self.is_at(1, "from") && !self.is_sym_at(1, "=") {
+            self.advance();
+            if matches!(self.peek(), Kind::Num(_) | Kind::Sym(_)) || self.is_any(&["true", "false", "on"]) {
+                return self.unexpected();
+            }
+            return Ok(("role".to_owned(), one(self.setting_value()?)));
         }
         if self.eat("session authorization") {
-            let values = if self.eat("default") { Vec::new() } else { vec![self.setting_value()?] };
-            return Ok(("session_authorization".to_owned(), values));
+            let value = if self.eat("default") { SettingValue::Default } else { one(self.setting_value()?) };
+            return Ok(("session_authorization".to_owned(), value));
         }
-        if self.eat("schema") {
-            return Ok(("search_path".to_owned(), vec![self.string()?]));
+        if self.is("schema") && matches!(self.token(1), Kind::Str(_)) {
+            self.advance();
+            return Ok(("search_path".to_owned(), one(self.string()?)));
         }
         if self.eat("names") {
-            let values = if let Kind::Str(_) = self.peek() { vec![self.string()?] } else { Vec::new() };
-            return Ok(("client_encoding".to_owned(), values));
+            let value = if let Kind::Str(_) = self.peek() { one(self.string()?) } else { SettingValue::Default };
+            return Ok(("client_encoding".to_owned(), value));
         }
         let name = self.setting_name()?;
         if self.eat("from current") {
-            return Ok((name, Vec::new()));
+            return Ok((name, SettingValue::Current));
         }
         if !self.eat("to") && !self.eat_sym("=") {
             return self.unexpected();
         }
         if self.eat("default") {
-            return Ok((name, Vec::new()));
+            return Ok((name, SettingValue::Default));
         }
-        Ok((name, self.list(Self::setting_value)?))
+        Ok((name, SettingValue::Values(self.list(Self::setting_value)?)))
     }
 
     pub(crate) fn setting_name(&mut self) -> Parsed<String> {
@@ -73,6 +95,11 @@ impl Parser<'_> {
 
     fn setting_value(&mut self) -> Parsed<String> {
         match self.peek().clone() {
+            Kind::Word(word)
+                if keywords::class(&word) == Class::Reserved && !matches!(word.as_str(), "true" | "false" | "on") =>
+            {
+                self.unexpected()
+            }
             Kind::Str(text) | Kind::Word(text) | Kind::Quoted(text) | Kind::Num(text) => {
                 self.advance();
                 Ok(text)
@@ -110,7 +137,9 @@ impl Parser<'_> {
         match verb {
             "savepoint" => return Ok(Statement::Transaction { verb: verb.to_owned(), name: Some(self.col_id()?) }),
             "release" => {
-                self.eat("savepoint");
+                if !matches!(self.token(1), Kind::Eof) {
+                    self.eat("savepoint");
+                }
                 return Ok(Statement::Transaction { verb: verb.to_owned(), name: Some(self.col_id()?) });
             }
             "start" => self.expect("transaction")?,
@@ -134,7 +163,7 @@ impl Parser<'_> {
         let mut body = None;
         while !self.at_end() {
             if self.eat("language") {
-                language = Some(if let Kind::Str(_) = self.peek() { self.string()? } else { self.label()? });
+                language = Some(self.word_or_string()?);
             } else if body.is_none() {
                 let pos = self.body_pos();
                 body = Some((self.string()?, pos));

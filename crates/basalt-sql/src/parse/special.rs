@@ -3,7 +3,7 @@
 use super::cursor::{Parsed, Parser};
 use super::expr::call;
 use super::lexer::Kind;
-use super::types;
+use super::{keywords, types};
 use crate::tree::{Expr, ExprKind, Pos};
 
 /// Words that may begin a type of PostgreSQL's grammar in front of a constant.
@@ -79,7 +79,7 @@ impl Parser<'_> {
                 self.advance();
                 let items = if self.is_sym(")") { Vec::new() } else { self.exprs()? };
                 self.expect_sym(")")?;
-                ExprKind::Row(items)
+                return self.overlaps(Expr { kind: ExprKind::Row(items), pos }).map(Some);
             }
             "exists" if bracket => {
                 self.advance();
@@ -194,7 +194,8 @@ impl Parser<'_> {
             "extract" => {
                 let field_pos = self.pos();
                 let field = match self.peek().clone() {
-                    Kind::Word(text) | Kind::Quoted(text) | Kind::Str(text) => text,
+                    Kind::Quoted(text) | Kind::Str(text) => text,
+                    Kind::Word(text) if !keywords::is_keyword(&text) || types::INTERVAL_FIELDS.contains(&text.as_str()) => text,
                     _ => return self.unexpected(),
                 };
                 self.advance();

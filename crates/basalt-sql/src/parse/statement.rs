@@ -156,6 +156,7 @@ impl Parser<'_> {
             }
         } else if let Kind::Word(word) = self.peek()
             && keywords::is_keyword(word)
+            && !matches!(verb.as_str(), "explain" | "merge")
         {
             construct.push(word.to_ascii_uppercase());
         }

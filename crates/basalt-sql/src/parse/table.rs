@@ -32,7 +32,8 @@ impl Parser<'_> {
         if self.are("partition of") {
             return self.other("CREATE TABLE … PARTITION OF");
         }
-        if self.is_sym("(") {
+        let listed = self.is_sym("(");
+        if listed {
             let named = self.is_sym_at(2, ",") || self.is_sym_at(2, ")");
             if named && matches!(self.token(1), Kind::Word(_) | Kind::Quoted(_)) {
                 return self.other("CREATE TABLE AS with column names");
@@ -50,9 +51,14 @@ impl Parser<'_> {
                 self.label()?;
                 self.skip_group()?;
             }
+        } else if !self.is_any(&["as", "on", "with", "without", "using", "tablespace"]) {
+            return self.unexpected();
         }
         self.table_options(&mut table)?;
-        if self.eat("as") {
+        if !listed && !self.is("as") {
+            return self.unexpected();
+        }
+        if !listed && self.eat("as") {
             if self.is("execute") {
                 return self.other("CREATE TABLE AS EXECUTE");
             }
@@ -98,7 +104,22 @@ impl Parser<'_> {
             let source = self.name()?;
             let mut options = Vec::new();
             while let Some(word) = self.eat_any(&["including", "excluding"]) {
-                options.push(format!("{word} {}", self.label()?));
+                const PARTS: [&str; 9] = [
+                    "all",
+                    "comments",
+                    "compression",
+                    "constraints",
+                    "defaults",
+                    "generated",
+                    "identity",
+                    "indexes",
+                    "statistics",
+                ];
+                match self.eat_any(&PARTS) {
+                    Some(part) => options.push(format!("{word} {part}")),
+                    None if self.eat("storage") => options.push(format!("{word} storage")),
+                    None => return self.unexpected(),
+                }
             }
             table.like.push((source, options));
         } else if self.is_table_constraint() {
@@ -299,7 +320,11 @@ impl Parser<'_> {
                 deferral.deferrable = true;
             } else if self.eat("initially deferred") {
                 deferral = Deferrable { deferrable: true, initially_deferred: true };
-            } else if !self.eat("not deferrable") && !self.eat("initially immediate") {
+            } else if self.eat("not deferrable") || self.eat("initially immediate") {
+            } else if self.is("initially") {
+                self.advance();
+                return self.unexpected();
+            } else {
                 return Ok(deferral);
             }
         }

@@ -5,6 +5,9 @@ use super::keywords::{self, Class};
 use super::lexer::Kind;
 use crate::tree::{Pos, TypeName};
 
+/// Fields of an interval, from coarse to fine.
+pub(crate) const INTERVAL_FIELDS: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
+
 /// A plain type of this name.
 pub(crate) fn plain(name: &str, pos: Pos) -> TypeName {
     TypeName {
@@ -146,14 +149,13 @@ impl Parser<'_> {
 
     /// `day to second(3)` behind INTERVAL or its constant.
     pub(crate) fn interval_fields(&mut self, ty: &mut TypeName) -> Parsed<()> {
-        const FIELDS: [&str; 6] = ["year", "month", "day", "hour", "minute", "second"];
-        let Some(from) = self.eat_any(&FIELDS) else { return Ok(()) };
+        let Some(from) = self.eat_any(&INTERVAL_FIELDS) else { return Ok(()) };
         let mut fields = from.to_owned();
         let mut last = from;
         if self.is("to") {
-            let rank = |field: &str| FIELDS.iter().position(|f| *f == field);
+            let rank = |field: &str| INTERVAL_FIELDS.iter().position(|f| *f == field);
             self.advance();
-            let Some(to) = self.eat_any(&FIELDS) else { return self.unexpected() };
+            let Some(to) = self.eat_any(&INTERVAL_FIELDS) else { return self.unexpected() };
             // Years combine with months, days and below with one another.
             let fits = rank(from) < rank(to) && (from == "year") == (to == "month") && from != "month";
             if !fits {
@@ -185,7 +187,7 @@ impl Parser<'_> {
             parts.push(self.label()?);
         }
         let mut ty = plain("", pos);
-        if self.is_sym("%") && self.is_at(1, "type") {
+        if self.is_sym("%") && self.is_at(1, "type") && (parts.len() > 1 || self.plpgsql) {
             self.advance();
             self.advance();
             ty.percent_type = true;

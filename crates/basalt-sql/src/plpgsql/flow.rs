@@ -13,9 +13,12 @@ const RESERVED: [&str; 22] = [
     "not", "null", "or", "strict", "then", "to", "while",
 ];
 
+/// What a nested statement counts against the limit on nesting: 50 blocks, loops and conditions may stand in one another.
+const LEVELS: u32 = 3;
+
 /// Statements up to one of the words, which stays.
 pub(super) fn statements(p: &mut Parser<'_>, ends: &[&str]) -> Parsed<Vec<Stmt>> {
-    p.deeper(|p| {
+    p.deeper_by(LEVELS, |p| {
         let mut list = Vec::new();
         while !p.is_any(ends) || is_assignment(p) {
             if p.at_end() {

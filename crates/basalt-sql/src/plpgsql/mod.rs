@@ -23,5 +23,6 @@ use crate::parse::cursor::{Parser, Stop};
 pub fn parse(body: &str) -> Result<Block, ParseError> {
     crate::parse::bounded(body)?;
     let mut parser = Parser::new(body, 0)?;
+    parser.plpgsql = true;
     block::whole(&mut parser).map_err(Stop::into_error)
 }

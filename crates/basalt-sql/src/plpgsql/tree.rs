@@ -32,6 +32,7 @@ pub struct Declaration {
 
 /// What is declared.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // Nearly all are variables.
 pub enum DeclarationKind {
     /// `name [CONSTANT] type [COLLATE c] [NOT NULL] [:= default]`.
     Variable {

@@ -193,9 +193,8 @@ impl Out {
             (None, "serial4") => Some("serial"),
             (None, "serial8") => Some("bigserial"),
             (None, "serial2") => Some("smallserial"),
-            (None, name @ ("numeric" | "json" | "bit" | "interval" | "timetz" | "timestamptz" | "time" | "timestamp")) => {
-                Some(name)
-            }
+            (None, "bit") if !ty.modifiers.is_empty() => Some("bit"),
+            (None, name @ ("numeric" | "json" | "interval" | "timetz" | "timestamptz" | "time" | "timestamp")) => Some(name),
             _ => None,
         };
         match builtin {

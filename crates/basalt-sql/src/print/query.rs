@@ -148,7 +148,7 @@ impl Out {
     fn from(&mut self, word: &str, items: &[FromItem]) {
         if !items.is_empty() {
             self.put(word);
-            self.list(items, Self::from_item);
+            self.list(items, Self::table_item);
         }
     }
 
@@ -162,7 +162,7 @@ impl Out {
         }
     }
 
-    fn from_item(&mut self, item: &FromItem) {
+    fn table_item(&mut self, item: &FromItem) {
         match item {
             FromItem::Table { name, only, alias, sample } => {
                 self.lossy |= *sample;
@@ -198,7 +198,7 @@ impl Out {
             }
             FromItem::Join { kind, natural, left, right, on, alias } => {
                 self.put_if(alias.is_some(), "(");
-                self.from_item(left);
+                self.table_item(left);
                 self.put_if(*natural, " NATURAL");
                 self.put(match kind {
                     JoinKind::Cross => " CROSS JOIN ",
@@ -209,7 +209,7 @@ impl Out {
                 });
                 let nested = matches!(right.as_ref(), FromItem::Join { alias: None, .. });
                 self.put_if(nested, "(");
-                self.from_item(right);
+                self.table_item(right);
                 self.put_if(nested, ")");
                 match on {
                     JoinOn::None => {}

@@ -501,7 +501,12 @@ impl Out {
             FunctionOption::Leakproof(leakproof) => self.put(if *leakproof { "LEAKPROOF" } else { "NOT LEAKPROOF" }),
             FunctionOption::Set(name, values) => {
                 self.put("SET ");
-                self.setting(name, values);
+                if values.is_empty() {
+                    self.ident(name);
+                    self.put(" FROM CURRENT");
+                } else {
+                    self.setting(name, values);
+                }
             }
             FunctionOption::Owner(role) => {
                 self.put("OWNER TO ");

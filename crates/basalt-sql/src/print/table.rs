@@ -368,6 +368,7 @@ impl Out {
             AlterTableAction::Trigger { enable, name } => {
                 self.put(if *enable { "ENABLE TRIGGER " } else { "DISABLE TRIGGER " });
                 match name {
+                    Some(name) if name == "user" => self.put("USER"),
                     Some(name) => self.ident(name),
                     None => self.put("ALL"),
                 }

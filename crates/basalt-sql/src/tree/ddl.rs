@@ -443,7 +443,7 @@ pub enum AlterTableAction {
     RowSecurity(bool),
     /// FORCE / NO FORCE ROW LEVEL SECURITY.
     ForceRowSecurity(bool),
-    /// ENABLE / DISABLE TRIGGER name | ALL | USER.
+    /// ENABLE / DISABLE TRIGGER name | ALL | USER: none for ALL, the reserved word `user` for USER.
     Trigger {
         enable: bool,
         name: Option<String>,
