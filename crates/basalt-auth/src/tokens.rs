@@ -46,8 +46,8 @@ impl Auth {
         put("user_metadata", user.user_metadata.clone().into());
         put("role", user.role.as_str().into());
         put("aal", session.aal.as_str().into());
-        // Every session of this version began with a password.
-        put("amr", json!([{"method": "password", "timestamp": session.created_at.unix_s()}]));
+        let methods = session.methods.iter().map(|(method, at)| json!({"method": method, "timestamp": at.unix_s()}));
+        put("amr", methods.collect());
         put("session_id", session.id.to_string().into());
         put("is_anonymous", user.is_anonymous.into());
         claims

@@ -8,9 +8,9 @@ pub(crate) mod signup;
 pub(crate) mod token;
 pub(crate) mod user;
 
-use crate::RequestFacts;
 use crate::error::AuthError;
-use crate::store::{Client, Object};
+use crate::store::{Client, NewSession, Object};
+use crate::{Auth, RequestFacts};
 
 /// Who uses the session that is made or refreshed.
 fn client(facts: &RequestFacts<'_>) -> Client {
@@ -20,6 +20,11 @@ fn client(facts: &RequestFacts<'_>) -> Client {
         user_agent: agent.map(|agent| agent.chars().take(longest).collect()),
         ip: Some(facts.client_ip.to_canonical().to_string()),
     }
+}
+
+/// A session that begins with a password.
+fn new_session(auth: &Auth, facts: &RequestFacts<'_>) -> NewSession {
+    NewSession { id: auth.rng.uuid(), method_id: auth.rng.uuid(), method: "password", client: client(facts) }
 }
 
 /// Adds and replaces keys; null removes one.

@@ -153,7 +153,7 @@ fn verify_post(ask: &Ask<'_>) -> Reply {
     if token.is_empty() == token_hash.is_empty() {
         return Err(AuthError::validation("Verify requires either a token or a token hash"));
     }
-    if !token_hash.is_empty() && !(email.is_empty() && number.is_empty()) {
+    if !(token_hash.is_empty() || email.is_empty() && number.is_empty()) {
         return Err(AuthError::validation("Only the token_hash and type should be provided"));
     }
     if !token.is_empty() {

@@ -4,7 +4,7 @@ use basalt_types::Secret;
 use http::StatusCode;
 
 use crate::email::EmailAddress;
-use crate::endpoint::client;
+use crate::endpoint::new_session;
 use crate::error::{AuthError, unique_or};
 use crate::json::{self, Params};
 use crate::password::check_strength;
@@ -79,8 +79,7 @@ pub(crate) async fn answer(auth: &Auth, ask: &Ask<'_>) -> Reply {
 }
 
 async fn store_new(auth: &Auth, ask: &Ask<'_>, user: User, identity: Identity) -> Result<Outcome, AuthError> {
-    let (is_autoconfirm, client) = (auth.config.is_autoconfirm, client(ask.facts));
-    let session_id = auth.rng.uuid();
+    let (is_autoconfirm, begun) = (auth.config.is_autoconfirm, new_session(auth, ask.facts));
     let email = user.email.clone().unwrap_or_default();
     auth.store
         .write(move |tx| {
@@ -99,7 +98,7 @@ async fn store_new(auth: &Auth, ask: &Ask<'_>, user: User, identity: Identity) -
                 user.confirm_email(now);
                 user.last_sign_in_at = Some(now);
                 Users(tx).update(&mut user)?;
-                session = Some(Sessions(tx).insert(session_id, user.id, None, &client)?);
+                session = Some(Sessions(tx).insert(user.id, &begun)?);
             } else {
                 user.confirmation_sent_at = Some(now);
                 Users(tx).update(&mut user)?;

@@ -4,14 +4,14 @@ mod sessions;
 mod users;
 
 use basalt_engine::{Engine, Transaction, snapshot, transaction};
-use basalt_types::pg::datetime::{now_text, timestamp_from_stored};
+use basalt_types::pg::datetime::{now_text, timestamp_from_stored, write_timestamp};
 use basalt_types::pg::jsonb_normalise;
 use basalt_types::{SqlError, Timestamp, Value};
 use serde_json::Map;
 use std::sync::Arc;
 use uuid::Uuid;
 
-pub(crate) use sessions::{Client, Session, Sessions};
+pub(crate) use sessions::{Client, NewSession, Session, Sessions};
 pub(crate) use users::{Identity, Page, User, Users};
 
 /// A JSON object.
@@ -101,6 +101,13 @@ impl Columns {
 
 pub(super) fn time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| Value::Text(now_text(at)))
+}
+
+/// `sessions.refreshed_at` has no time zone; the original writes UTC.
+pub(super) fn time_without_zone(at: Timestamp) -> Value {
+    let mut text = String::new();
+    write_timestamp(at, &mut text);
+    Value::Text(text)
 }
 
 pub(super) fn uuid(id: Uuid) -> Value {

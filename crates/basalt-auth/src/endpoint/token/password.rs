@@ -6,7 +6,7 @@ use basalt_types::Secret;
 use http::StatusCode;
 
 use crate::Auth;
-use crate::endpoint::client;
+use crate::endpoint::new_session;
 use crate::error::{AuthError, database};
 use crate::json::{self, Params};
 use crate::limits::{AccountKey, AddressKey, SignIn};
@@ -73,7 +73,7 @@ pub(crate) async fn answer(auth: &Auth, ask: &Ask<'_>) -> Reply {
         Err(AuthError::WeakPassword { message, reasons }) => Some(WeakPasswordView { message, reasons }),
         _ => None,
     };
-    let (id, session_id, client) = (user.id, auth.rng.uuid(), client(ask.facts));
+    let (id, begun) = (user.id, new_session(auth, ask.facts));
     let signed_in = auth
         .store
         .write(move |tx| {
@@ -87,7 +87,7 @@ pub(crate) async fn answer(auth: &Auth, ask: &Ask<'_>) -> Reply {
             }
             user.last_sign_in_at = Some(tx.now());
             Users(tx).update(&mut user)?;
-            let session = Sessions(tx).insert(session_id, id, None, &client)?;
+            let session = Sessions(tx).insert(id, &begun)?;
             let identities = Users(tx).identities(id)?;
             Ok(Some((user, identities, session)))
         })

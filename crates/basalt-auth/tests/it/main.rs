@@ -1,0 +1,9 @@
+//! The auth API over a real database file.
+
+mod cases;
+mod errors;
+mod flow;
+mod hostile;
+mod refresh;
+mod secrets;
+mod server;
