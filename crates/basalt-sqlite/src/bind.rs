@@ -1,7 +1,6 @@
 //! What is bound to a statement's parameters: literals read as their types, facts of the session, parameters of our own statements.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use basalt_plan::plan::{Literal, Literals};
 use basalt_plan::program::{Bind, Compiled, InputType};
@@ -186,9 +185,4 @@ fn setting(name: &str, missing_ok: bool, session: &Session) -> Result<Value, Sql
         None if missing_ok => Ok(Value::Null),
         None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))),
     }
-}
-
-/// Values of a session that nobody asked through: our own work.
-pub(crate) fn own_session() -> Arc<Session> {
-    Arc::new(Session::of_role("postgres"))
 }

@@ -7,7 +7,6 @@ use basalt_catalog::{Catalog, Constraint, ConstraintKind, Relation, RelationKind
 use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value, pg};
 
 use crate::connection::Connection;
-use crate::error::Failure;
 use crate::names::{columns, quoted, storage_name};
 
 /// Finds a foreign key that is violated now.
@@ -86,44 +85,4 @@ pub(crate) fn shown(value: &Value, ty: TypeRef) -> String {
     let mut out = String::new();
     pg::text(value.as_ref(), ty, &mut out);
     out
-}
-
-/// A failure of a plain statement on one table, in PostgreSQL's words as far as SQLite's message tells: the constraint, not the values.
-pub(crate) fn explain(failure: &Failure, catalog: &Catalog, relation: Option<&Relation>) -> SqlError {
-    if failure.is_unique()
-        && let Some(relation) = relation
-        && let Some(name) = unique_name(&failure.message, catalog, relation)
-    {
-        return SqlError::new(SqlState::UNIQUE_VIOLATION, format!("duplicate key value violates unique constraint \"{name}\""))
-            .constraint(name);
-    }
-    failure.to_sql()
-}
-
-/// Which unique index SQLite means: it names the index, or the columns as `table.column, table.column`.
-fn unique_name(message: &str, catalog: &Catalog, relation: &Relation) -> Option<String> {
-    let rest = message.strip_prefix("UNIQUE constraint failed: ")?;
-    if let Some(index) = rest.strip_prefix("index '").and_then(|r| r.strip_suffix('\'')) {
-        return index.split_once('.').map(|(_, name)| name.to_owned());
-    }
-    let prefix = format!("{}.", storage_name(catalog, relation));
-    let mut named: Vec<&str> = rest.split(", ").filter_map(|c| c.strip_prefix(prefix.as_str())).collect();
-    named.sort_unstable();
-    relation
-        .indexes
-        .iter()
-        .filter(|index| index.unique)
-        .find(|index| {
-            let mut own: Vec<&str> = index
-                .keys
-                .iter()
-                .filter_map(|key| match &key.term {
-                    basalt_catalog::IndexTerm::Column(n) => relation.column_at(*n).map(|c| c.name.as_str()),
-                    basalt_catalog::IndexTerm::Expr(_) => None,
-                })
-                .collect();
-            own.sort_unstable();
-            own == named
-        })
-        .map(|index| index.name.clone())
 }

@@ -33,6 +33,7 @@ mod engine;
 mod error;
 mod functions;
 mod keys;
+#[allow(clippy::result_large_err)] // an error a file, with its place and advice; never on a request's way
 mod migrate;
 mod names;
 mod options;
@@ -47,4 +48,4 @@ mod write;
 
 pub use engine::SqliteEngine;
 pub use migrate::{AppliedMigration, MigrationError, MigrationFile, RepairStatus};
-pub use options::SqliteOptions;
+pub use options::{SqliteOptions, Synchronous};

@@ -6,6 +6,16 @@ use std::time::Duration;
 
 use basalt_types::{Clock, Rng, SystemClock, SystemRng};
 
+/// When the operating system is told to put what was written onto the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// With every commit, before it is acknowledged: what a user was told is durable.
+    #[default]
+    Full,
+    /// Never. For tests that show that a power cut without syncs is noticed; no setting of the program leads here.
+    Off,
+}
+
 /// Everything [`crate::SqliteEngine::open`] needs. Plain values: reading the environment is the program's work.
 #[derive(Clone)]
 pub struct SqliteOptions {
@@ -13,6 +23,8 @@ pub struct SqliteOptions {
     pub path: PathBuf,
     /// A registered SQLite VFS to use instead of the platform's, e.g. one that injects faults.
     pub vfs: Option<String>,
+    /// When commits reach the disk.
+    pub synchronous: Synchronous,
     /// Threads that run reads, each with a connection. At least 1.
     pub readers: usize,
     /// Connections for reads that run where the request already is. At least 1.
@@ -48,6 +60,7 @@ impl SqliteOptions {
         Self {
             path: path.into(),
             vfs: None,
+            synchronous: Synchronous::Full,
             readers: cores.clamp(2, 8),
             near_readers: cores.clamp(1, 8),
             max_batch: 256,

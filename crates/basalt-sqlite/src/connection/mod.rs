@@ -13,7 +13,7 @@ use rusqlite::{OpenFlags, ffi};
 
 use crate::error::{Failure, from_rusqlite};
 use crate::functions;
-use crate::options::SqliteOptions;
+use crate::options::{SqliteOptions, Synchronous};
 
 pub(crate) use context::RunContext;
 pub(crate) use statement::{Prepared, Sql, Statements};
@@ -80,8 +80,9 @@ impl Connection {
             db.execute_batch("PRAGMA query_only=ON;")?;
         }
         db.execute_batch(&format!(
-            "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
+            "PRAGMA synchronous={}; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
              PRAGMA temp_store=MEMORY; PRAGMA case_sensitive_like=OFF; PRAGMA cache_size=-{};",
+            if options.synchronous == Synchronous::Full { "FULL" } else { "OFF" },
             options.cache_kib
         ))?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -165,12 +166,6 @@ impl Connection {
         let mut statement = self.statement(sql)?;
         let value = if statement.step()? { statement.column(0) } else { ValueRef::Null };
         Ok(if let ValueRef::Int(n) = value { n } else { 0 })
-    }
-
-    /// Rows changed by the last statement.
-    pub(crate) fn changes(&self) -> u64 {
-        // SAFETY: the handle is open.
-        u64::try_from(unsafe { ffi::sqlite3_changes64(self.raw()) }).unwrap_or(0)
     }
 
     /// Whether a transaction is open.

@@ -82,7 +82,7 @@ impl Statement {
         let too_big = || Failure { code: ffi::SQLITE_TOOBIG, message: String::new() };
         let length = c_int::try_from(sql.len()).map_err(|_| too_big())?;
         let mut raw = ptr::null_mut();
-        let flags = if keep { ffi::SQLITE_PREPARE_PERSISTENT as u32 } else { 0 };
+        let flags = if keep { ffi::SQLITE_PREPARE_PERSISTENT } else { 0 };
         // SAFETY: the text is `length` bytes long; `raw` is written by the call.
         let rc =
             unsafe { ffi::sqlite3_prepare_v3(db, sql.as_ptr().cast::<c_char>(), length, flags, &raw mut raw, ptr::null_mut()) };
@@ -131,12 +131,6 @@ impl Statement {
             // SAFETY: the connection of a live statement is open.
             Err(unsafe { failure(self.db()) })
         }
-    }
-
-    /// Number of parameters.
-    pub(crate) fn parameters(&self) -> usize {
-        // SAFETY: the statement is alive.
-        usize::try_from(unsafe { ffi::sqlite3_bind_parameter_count(self.raw.as_ptr()) }).unwrap_or(0)
     }
 
     /// The next row: true when there is one.

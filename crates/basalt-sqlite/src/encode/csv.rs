@@ -24,7 +24,7 @@ pub(crate) fn row<C: Columns + ?Sized>(encoder: &Encoder, row: &C, scratch: &mut
         }
         scratch.clear();
         match &node.source {
-            Source::Column(at, ty) => match row.column(*at) {
+            Source::Column(at, ty) | Source::Normalised(at, ty) => match row.column(*at) {
                 ValueRef::Null => continue,
                 value => pg::text(value, *ty, scratch),
             },

@@ -11,7 +11,7 @@ use super::arithmetic::{numeric, stored};
 use super::text::LONGEST_BYTES;
 use super::{from_sqlite, to_sqlite};
 use crate::connection::RunContext;
-use crate::encode::{Columns, ROW_SEPARATOR};
+use crate::encode::Columns;
 use crate::error;
 use crate::programs::Shapes;
 
@@ -25,7 +25,7 @@ impl Columns for Arguments<'_, '_> {
 }
 
 /// Appends the call's row by the shape its first argument names.
-fn write_row(run: &RunContext, context: &Context<'_>, out: &mut Vec<u8>) -> Result<(), SqlError> {
+fn write_row(run: &RunContext, context: &Context<'_>, is_next: bool, out: &mut Vec<u8>) -> Result<(), SqlError> {
     let shapes = run.shapes().and_then(|any| any.downcast::<Shapes>().ok());
     let number = match from_sqlite(context.get_raw(0)) {
         ValueRef::Int(n) => usize::try_from(n).ok(),
@@ -33,6 +33,9 @@ fn write_row(run: &RunContext, context: &Context<'_>, out: &mut Vec<u8>) -> Resu
     };
     let encoder = shapes.as_ref().zip(number).and_then(|(shapes, at)| shapes.0.get(at));
     let encoder = encoder.ok_or_else(|| SqlError::internal("a statement names a shape that its program does not have"))?;
+    if is_next {
+        out.extend_from_slice(encoder.separator());
+    }
     encoder.write(&Arguments(context), out);
     if out.len() > LONGEST_BYTES {
         return Err(SqlError::new(SqlState::PROGRAM_LIMIT, "a JSON value is too long"));
@@ -53,10 +56,7 @@ impl Aggregate<Vec<u8>, rusqlite::types::Value> for JsonRows {
     }
 
     fn step(&self, context: &mut Context<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
-        if out.len() > 1 {
-            out.extend_from_slice(ROW_SEPARATOR);
-        }
-        write_row(&self.0, context, out).map_err(|e| error::host(&e))
+        write_row(&self.0, context, out.len() > 1, out).map_err(|e| error::host(&e))
     }
 
     fn finalize(&self, _: &mut Context<'_>, out: Option<Vec<u8>>) -> rusqlite::Result<rusqlite::types::Value> {
@@ -264,7 +264,7 @@ pub(super) fn register(db: &rusqlite::Connection, run: &Arc<RunContext>) -> rusq
     let context_of = Arc::clone(run);
     db.create_scalar_function("basalt_json_object", -1, flags, move |context| {
         let mut out = Vec::new();
-        write_row(&context_of, context, &mut out).map_err(|e| error::host(&e))?;
+        write_row(&context_of, context, false, &mut out).map_err(|e| error::host(&e))?;
         Ok(text(out))
     })?;
     macro_rules! fold {

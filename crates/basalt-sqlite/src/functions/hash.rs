@@ -174,7 +174,7 @@ fn decode(call: &Call<'_>) -> Result<Value, SqlError> {
     Ok(Value::Blob(match call.text(1).to_ascii_lowercase().as_str() {
         "hex" => {
             let digits: Vec<char> = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-            if digits.len() % 2 != 0 {
+            if !digits.len().is_multiple_of(2) {
                 return refuse(SqlState::INVALID_PARAMETER, "invalid hexadecimal data: odd number of digits");
             }
             let mut out = Vec::with_capacity(digits.len() / 2);
@@ -270,7 +270,7 @@ fn crypt(call: &Call<'_>) -> Result<Value, SqlError> {
         let six = BCRYPT.iter().position(|b| *b == c).ok_or_else(invalid)?;
         bits = (bits << 6) | u128::try_from(six).unwrap_or(0);
     }
-    let last = rest.bytes().nth(21).and_then(|c| BCRYPT.iter().position(|b| *b == c)).ok_or_else(invalid)?;
+    let last = rest.as_bytes().get(21).copied().and_then(|c| BCRYPT.iter().position(|b| *b == c)).ok_or_else(invalid)?;
     bits = (bits << 2) | (u128::try_from(last).unwrap_or(0) >> 4);
     let parts = bcrypt::hash_with_salt(password.as_bytes(), cost, bits.to_be_bytes()).map_err(|_| invalid())?;
     let version = salt.get(..4).unwrap_or("$2a$");

@@ -456,7 +456,7 @@ fn json_argument(value: ValueRef<'_>) -> &str {
 }
 
 fn build_object(call: &Call<'_>) -> Result<String, SqlError> {
-    if call.len() % 2 != 0 {
+    if !call.len().is_multiple_of(2) {
         return Err(SqlError::new(SqlState::INVALID_PARAMETER, "argument list must have even number of elements")
             .hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }

@@ -17,7 +17,7 @@ fn is_like(call: &Call<'_>, text: &str, pattern: &str) -> Result<bool, SqlError>
     let mut steps = 0u32;
     while t < text.len() || p < pattern.len() {
         steps = steps.wrapping_add(1);
-        if steps % 65_536 == 0 {
+        if steps.is_multiple_of(65_536) {
             call.run.check_deadline()?;
         }
         let moved = match pattern.get(p) {

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use crate::commit::{Desk, Kind, Task};
 use crate::engine::SqliteEngine;
-use crate::{functions, keys, schema, store};
+use crate::{functions, keys, schema, store, write};
 
 pub(crate) use own::bootstrap;
 
@@ -122,7 +122,8 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
     let statements = parse::file(text).map_err(|e| MigrationError::parse(text, e))?;
     let mut notices = Vec::new();
     for statement in &statements {
-        let mut catalog = Catalog::clone(&desk.catalog());
+        let before = desk.catalog();
+        let mut catalog = Catalog::clone(&before);
         let steps =
             ddl::apply(&mut catalog, &statement.statement, ctx).map_err(|r| MigrationError::refusal(text, statement, *r))?;
         // Every statement has a version of its own, so that what was analysed for the one before is not taken for this one.
@@ -132,6 +133,7 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
         for step in &steps {
             schema::take(desk, &catalog, step, &mut notices).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
         }
+        check_triggers(desk, &before, &catalog).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
         if desk.connection.has_foreign_key_violations() {
             let error = keys::find_violation(desk.connection, &catalog);
             return Err(MigrationError::at(text, statement.pos.0, error));
@@ -139,6 +141,22 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
     }
     ctx.end_transaction();
     Ok(notices)
+}
+
+/// Refuses now what a changed trigger, or a trigger of a changed function, would be refused when it fires.
+fn check_triggers(desk: &Desk<'_>, before: &Catalog, after: &Catalog) -> Result<(), SqlError> {
+    for relation in after.relations().filter(|relation| !relation.triggers.is_empty()) {
+        let old = before.relation_by_oid(Oid(relation.oid));
+        for trigger in &relation.triggers {
+            let function = Oid(trigger.function);
+            let is_same = old.is_some_and(|old| Arc::ptr_eq(old, relation) || old.triggers.contains(trigger))
+                && before.function_by_oid(function) == after.function_by_oid(function);
+            if !is_same {
+                write::check_trigger(desk, relation, trigger)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Stores the desk's catalog with everything that hangs on it. The last act of a job that changed the schema.

@@ -12,7 +12,7 @@ use crate::bind::{self, Facts, NoRow};
 use crate::connection::Connection;
 use crate::connection::context::Stop;
 use crate::encode::strip;
-use crate::encode::{Encoder, ROW_SEPARATOR, csv};
+use crate::encode::{Encoder, csv};
 use crate::programs::{ReadyRead, Shapes};
 
 /// How a read under a budget ended early.
@@ -133,7 +133,7 @@ pub(crate) fn write_rows(
             Output::None => {}
             Output::Array { .. } => {
                 if count > 0 {
-                    buffer.extend_from_slice(ROW_SEPARATOR);
+                    buffer.extend_from_slice(encoder.separator());
                 }
                 encoder.write(&*statement, buffer);
             }

@@ -195,7 +195,7 @@ pub(super) fn validate_not_null(
 }
 
 /// Tables with a column of a type or of its array type: (relation, column name, is array).
-fn columns_of_type<'c>(catalog: &'c Catalog, ty: Oid) -> Vec<(&'c Relation, &'c str, bool)> {
+fn columns_of_type(catalog: &Catalog, ty: Oid) -> Vec<(&Relation, &str, bool)> {
     let array = catalog.type_by_oid(ty).map_or(0, |def| def.array_oid);
     catalog
         .relations()

@@ -12,7 +12,7 @@ use super::row::{Row, position};
 use super::{Written, run as run_write};
 use crate::bind::{self, Facts};
 use crate::commit::Desk;
-use crate::encode::{ROW_SEPARATOR, csv, strip};
+use crate::encode::{csv, strip};
 use crate::programs::{ReadyWrite, Shapes};
 use crate::readers::answer::{too_long, write_rows};
 
@@ -71,7 +71,7 @@ fn render(returned: &[Vec<Value>], shapes: &Shapes, run: &Run, body: &mut Vec<u8
             body.push(b'[');
             for (i, row) in returned.iter().enumerate() {
                 if i > 0 {
-                    body.extend_from_slice(ROW_SEPARATOR);
+                    body.extend_from_slice(encoder.separator());
                 }
                 encoder.write(row.as_slice(), body);
                 if body.len() > limit {

@@ -80,6 +80,35 @@ fn tables_change_under_their_rows() {
 }
 
 #[test]
+fn the_sign_up_trigger_of_the_quickstarts_runs() {
+    let db = db();
+    db.must(
+        "create table profiles (id uuid primary key references auth.users on delete cascade, name text, updated_at timestamptz);
+         create function handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
+         begin
+           insert into public.profiles (id, name) values (new.id, new.raw_user_meta_data ->> 'name');
+           return new;
+         end; $$;
+         create trigger on_auth_user_created after insert on auth.users for each row execute procedure public.handle_new_user();
+         create function touch() returns trigger language plpgsql as $$ begin new.updated_at = now(); return new; end $$;
+         create trigger touch before update on profiles for each row execute function touch();",
+    );
+    db.query(
+        "insert into auth.users (id, email, raw_user_meta_data) values ('11111111-1111-1111-1111-111111111111', 'a@b.c', '{\"name\": \"A\"}')",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(db.value("select name from profiles"), "A".into());
+    db.query("update profiles set name = 'B'", &[]).unwrap();
+    assert_eq!(db.value("select updated_at is not null from profiles"), Value::Int(1));
+    let error = db.fails(
+        "create function bad() returns trigger language plpgsql as $$ begin insert into public.nowhere values (1); return new; end $$;
+         create trigger bad after insert on profiles for each row execute function bad();",
+    );
+    assert_eq!(error.message, "relation \"public.nowhere\" does not exist");
+}
+
+#[test]
 fn existing_rows_are_checked() {
     let db = db();
     db.must("create table t (a int, b text); insert into t values (1, 'x'), (1, null)");

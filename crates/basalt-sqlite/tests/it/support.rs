@@ -71,11 +71,6 @@ impl Db {
     ) -> Result<T, SqlError> {
         self.runtime.block_on(basalt_engine::transaction(&*self.engine as &dyn Engine, work))
     }
-
-    /// The runtime, for tests that run several things at once.
-    pub fn runtime(&self) -> &tokio::runtime::Runtime {
-        &self.runtime
-    }
 }
 
 fn unique() -> String {
