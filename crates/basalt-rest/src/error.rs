@@ -60,7 +60,7 @@ pub enum RestError {
     #[error("Invalid path specified in request URL")]
     Path,
     /// The document of the root is for the service role.
-    #[error("Root endpoint metadata is disabled")]
+    #[error("Access to schema is forbidden")]
     Root,
     /// Functions cannot be called yet.
     #[error("Could not find the function {0} in the schema cache")]
@@ -140,7 +140,7 @@ impl RestError {
             Self::Preferences(_) => (StatusCode::BAD_REQUEST, "PGRST122"),
             Self::MaxAffected(_) => (StatusCode::BAD_REQUEST, "PGRST124"),
             Self::Path => (StatusCode::NOT_FOUND, "PGRST125"),
-            Self::Root => (StatusCode::NOT_FOUND, "PGRST126"),
+            Self::Root => (StatusCode::FORBIDDEN, "BSLT003"),
             Self::Function(_) => (StatusCode::NOT_FOUND, "PGRST202"),
             Self::Resolve(error) => resolve_row(error),
             Self::Sql(error) => return (sql_status(error, is_anon), error.state.as_str().to_owned()),
@@ -192,6 +192,11 @@ impl RestError {
             Self::Sql(error) if error.state == basalt_types::SqlState::INTERNAL => "Internal error".to_owned(),
             other => other.to_string(),
         };
+        if matches!(self, Self::Root) {
+            // As Supabase's gateway says it since March 2026: two keys.
+            let hint = "Accessing the schema via the Data API is only allowed using a secret API key.";
+            return Bytes::from(json!({"message": message, "hint": hint}).to_string());
+        }
         let body = json!({"code": code, "details": self.details(), "hint": self.hint(), "message": message});
         Bytes::from(body.to_string())
     }
@@ -343,3 +348,6 @@ pub fn sql_status(error: &SqlError, is_anon: bool) -> StatusCode {
         _ => StatusCode::BAD_REQUEST,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,13 @@ impl Rest {
         if params.conditions > self.config.max_filters {
             return Err(Error::TooComplex("there are too many conditions"));
         }
+        let is_long = |id: &u32| match literals.0.get(*id as usize) {
+            Some(Literal::Text(text)) => text.len() > self.config.max_pattern_bytes,
+            _ => false,
+        };
+        if params.patterns.iter().any(is_long) {
+            return Err(Error::TooComplex("a pattern is too long"));
+        }
         Ok(params)
     }
 

@@ -52,7 +52,7 @@ impl Rest {
         let length = response.body().len();
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        let total = (asked.preferences.count() != Count::None).then_some(answer.rows);
+        let total = asked.preferences.counts_written().then_some(answer.rows);
         put(headers, CONTENT_RANGE, &range::content_range(1, None, total));
         if let Action::Write { location, statement, .. } = &plan.action {
             if !location.is_empty() && answer.location.len() == location.len() && answer.rows > 0 {
@@ -129,7 +129,7 @@ impl Rest {
             let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
             (answer.body, answer.rows)
         };
-        let total = (asked.preferences.count() != Count::None).then_some(rows);
+        let total = asked.preferences.counts_written().then_some(rows);
         let shown = range::content_range(0, rows.checked_sub(1), total);
         Ok(self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update))
     }
@@ -145,7 +145,7 @@ impl Rest {
         let (_, answer) = self.run(asked.session, &ask, literals, None, self.rolls_back(asked)).await?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        let total = (asked.preferences.count() != Count::None).then_some(answer.rows);
+        let total = asked.preferences.counts_written().then_some(answer.rows);
         let shown = range::content_range(1, None, total);
         Ok(self.changed(asked, status, answer.body, is_shown.then_some(media), Some(shown), Request::Delete))
     }

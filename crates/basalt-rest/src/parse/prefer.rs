@@ -98,6 +98,11 @@ impl Preferences {
         self.count.unwrap_or_default()
     }
 
+    /// Whether the number of rows written is asked: an estimate is as good as counted, a plan is not made of writes.
+    pub fn counts_written(&self) -> bool {
+        matches!(self.count, Some(Count::Exact | Count::Estimated))
+    }
+
     /// Whether unknown preferences are an error.
     pub fn is_strict(&self) -> bool {
         self.strict == Some(true)

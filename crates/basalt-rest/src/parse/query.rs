@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use basalt_plan::ask::{Field, Filter, Item, LiteralId, Node, OrderTerm};
+use basalt_plan::ask::{Field, Filter, Item, LiteralId, Node, Operand, Operator, OrderTerm};
 use basalt_plan::plan::{Literal, Literals};
 
 use super::ParseError;
@@ -36,6 +36,8 @@ pub struct Params {
     pub depth: usize,
     /// How many conditions there are.
     pub conditions: usize,
+    /// Literals that are patterns.
+    pub patterns: Vec<LiteralId>,
     /// Parameters sorted by name, encoded, for Content-Location.
     pub canonical: String,
 }
@@ -165,26 +167,35 @@ fn place(out: &mut Params, path: &[String], said: Said) {
 }
 
 fn measure(out: &mut Params) {
-    fn conditions(filter: &Filter) -> usize {
+    fn conditions(filter: &Filter, out: &mut Params) {
         match filter {
-            Filter::And(parts) | Filter::Or(parts) => 1 + parts.iter().map(conditions).sum::<usize>(),
-            Filter::Not(inner) => conditions(inner),
-            Filter::Test { .. } => 1,
+            Filter::And(parts) | Filter::Or(parts) => {
+                out.conditions += 1;
+                parts.iter().for_each(|part| conditions(part, out));
+            }
+            Filter::Not(inner) => conditions(inner, out),
+            Filter::Test { op, value, .. } => {
+                out.conditions += 1;
+                let is_pattern = matches!(op, Operator::Like | Operator::ILike | Operator::Match | Operator::IMatch);
+                if let (true, Operand::Value(id) | Operand::Any(id) | Operand::All(id)) = (is_pattern, value) {
+                    out.patterns.push(*id);
+                }
+            }
         }
     }
-    fn level(node: &Node, depth: usize, out: &mut (usize, usize, usize)) {
-        out.1 = out.1.max(depth);
-        out.2 += node.filters.iter().map(conditions).sum::<usize>();
+    fn level(node: &Node, depth: usize, out: &mut Params) {
+        out.depth = out.depth.max(depth);
+        node.filters.iter().for_each(|filter| conditions(filter, out));
         for item in &node.select {
             if let Item::Embed(embed) = item {
-                out.0 += 1;
+                out.embeds += 1;
                 level(&embed.node, depth + 1, out);
             }
         }
     }
-    let mut sums = (0, 0, 0);
-    level(&out.node, 0, &mut sums);
-    (out.embeds, out.depth, out.conditions) = sums;
+    let node = std::mem::take(&mut out.node);
+    level(&node, 0, out);
+    out.node = node;
 }
 
 /// The levels in front of the last part of a key: `a.b.order` is below a, b.

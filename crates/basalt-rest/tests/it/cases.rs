@@ -1,0 +1,91 @@
+//! Case files answered by the surface over a SQLite file made from the case's fixture.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use basalt_rest::{Rest, RestConfig};
+use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
+use basalt_testkit::cases::{Answer, Engine, Options, Request, Response, Role, run_folder};
+use basalt_types::{Claims, Session};
+use bytes::Bytes;
+
+/// The repository's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The surface in process.
+struct InProcess {
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+    rest: Option<Rest>,
+    files: usize,
+}
+
+impl InProcess {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        Self { runtime, folder: tempfile::tempdir().expect("a folder"), rest: None, files: 0 }
+    }
+}
+
+impl Answer for InProcess {
+    fn begin(&mut self, fixture: Option<&str>) -> Result<(), String> {
+        self.rest = None;
+        self.files += 1;
+        let mut options = SqliteOptions::new(self.folder.path().join(format!("{}.db", self.files)));
+        options.auto_expose_new_tables = true;
+        let engine = SqliteEngine::open(options).map_err(|e| e.to_string())?;
+        if let Some(fixture) = fixture {
+            let path = root().join("tests/fixtures").join(format!("{fixture}.sql"));
+            let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text };
+            engine.apply_migration(&file).map_err(|e| format!("{fixture}: {e:?}"))?;
+        }
+        let config = RestConfig { schemas: vec!["public".into(), "shop".into()], ..RestConfig::default() };
+        // One exposed schema is the usual case; files about profiles say so in their fixture's name.
+        let config = if fixture == Some("profiles") { config } else { RestConfig { schemas: vec!["public".into()], ..config } };
+        let engine: Arc<dyn basalt_engine::Engine> = engine;
+        self.rest = Some(Rest::new(engine, config));
+        Ok(())
+    }
+
+    fn answer(&mut self, request: &Request, role: Option<&Role>) -> Result<Response, String> {
+        let rest = self.rest.as_ref().ok_or("no file has begun")?;
+        let target = request.target.strip_prefix("/rest/v1").unwrap_or(&request.target);
+        // As clients' URL functions send it.
+        let target = target.replace('>', "%3E");
+        let target = if target.starts_with('/') { target } else { format!("/{target}") };
+        let mut builder = http::Request::builder().method(request.method.as_str()).uri(target);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(Bytes::from(request.body.clone())).map_err(|e| e.to_string())?;
+        let session = match role {
+            None | Some(Role::Anon) => Session::of_role("anon"),
+            Some(Role::ServiceRole) => Session::of_role("service_role"),
+            Some(Role::Authenticated { sub }) => {
+                let claims = serde_json::json!({"sub": sub, "role": "authenticated"});
+                let claims = Claims::new(claims.as_object().cloned().unwrap_or_default());
+                Session { claims: Some(Arc::new(claims)), ..Session::of_role("authenticated") }
+            }
+        };
+        let response = self.runtime.block_on(rest.handle(&session, request));
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Ok(Response { status: response.status().as_u16(), headers, body: response.body().to_vec() })
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+}
+
+#[test]
+fn rest_on_sqlite() {
+    let mut answer = InProcess::new();
+    run_folder(&root().join("tests/cases/rest"), &mut answer, &Options::default()).finish("rest (sqlite)");
+}
