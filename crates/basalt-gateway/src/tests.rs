@@ -141,7 +141,8 @@ fn whom_headers_speak_for() {
     let no = |refused: Refused| Err(format!("{refused:?}"));
     let forged = sign_hs256(&json!({"role": "service_role"}), &basalt_types::Secret::new("not the project's secret, but long"));
     let expired = ring.token(&json!({"role": "authenticated", "exp": 1}));
-    let cases: Vec<(&str, Vec<(&'static str, String)>, Result<String, String>)> = vec![
+    type Case = (&'static str, Vec<(&'static str, String)>, Result<String, String>);
+    let cases: Vec<Case> = vec![
         ("nothing", vec![], no(Refused::NoKey)),
         ("legacy anon", vec![("apikey", anon.clone())], ok("anon")),
         ("legacy service", vec![("apikey", service.clone())], ok("service_role")),

@@ -1,2 +1,95 @@
-//! To be written.
-fn main() {}
+//! The program: command line, settings, wiring, signals. `commands/` has a file for each command; `serve.rs` puts the parts together.
+
+mod commands;
+mod config;
+mod control;
+mod glob;
+mod lock;
+mod log;
+mod project;
+mod secrets;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A whole backend in one program, speaking Supabase's wire API.
+#[derive(Debug, Parser)]
+#[command(name = "basalt", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    /// The project's folder: it holds `supabase/` (or `basalt/`). By default the nearest one above the current folder.
+    #[arg(long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new project in a folder.
+    Init(commands::init::Init),
+    /// Apply new migrations and serve the project.
+    Serve(serve::Serve),
+    /// Print the project's URL and keys.
+    Status(commands::status::Status),
+    /// Make things.
+    Gen(Gen),
+    /// Work with migrations.
+    Migration(commands::migration::Migration),
+    /// Work with the database.
+    Db(commands::db::Db),
+    /// Say what of the project runs, what does not and why, without touching anything.
+    Doctor(commands::doctor::Doctor),
+}
+
+#[derive(Debug, Args)]
+struct Gen {
+    #[command(subcommand)]
+    what: GenWhat,
+}
+
+#[derive(Debug, Subcommand)]
+enum GenWhat {
+    /// A new set of keys, as environment variables; nothing is stored.
+    Keys,
+}
+
+/// The exit code of wrong usage, which clap uses too.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { WRONG_USAGE } else { 0 });
+        }
+    };
+    let project = cli.project.as_deref();
+    let outcome = match cli.command {
+        Command::Init(init) => init.run(project),
+        Command::Serve(serve) => serve.run(project),
+        Command::Status(status) => status.run(project),
+        Command::Gen(Gen { what: GenWhat::Keys }) => commands::keys::run(),
+        Command::Migration(migration) => migration.run(project),
+        Command::Db(db) => db.run(project),
+        Command::Doctor(doctor) => doctor.run(project),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            let mut cause = failure.source();
+            while let Some(reason) = cause {
+                eprintln!("  because: {reason}");
+                cause = reason.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a command ends with when it fails: exit code 1 and this text.
+type Failure = Box<dyn std::error::Error + Send + Sync>;

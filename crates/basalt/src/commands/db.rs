@@ -1,0 +1,50 @@
+//! `basalt db reset`.
+
+use std::path::Path;
+
+use basalt_sqlite::SqliteEngine;
+use clap::{Args, Subcommand};
+
+use crate::Failure;
+use crate::commands::migration::{apply, summary};
+use crate::config::{Environment, Settings};
+use crate::lock::ProjectLock;
+use crate::project::Project;
+
+/// Work with the database.
+#[derive(Debug, Args)]
+pub struct Db {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Remove the database, then apply all migrations and the seed to a new one. The server must not run.
+    Reset,
+}
+
+impl Db {
+    /// Runs the command.
+    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
+        let What::Reset = self.what;
+        let project = Project::find(project)?;
+        let env = Environment::read(&[&project.folder, &project.root]);
+        let settings = Settings::load(&project, &env)?;
+        // What would be refused is refused while the old database is still there.
+        let report = crate::commands::migration::check(&project, &settings)?;
+        if !report.is_clean() {
+            return Err(
+                format!("nothing was changed, because some statements do not run on SQLite\n\n{}", report.to_text()).into()
+            );
+        }
+        let state = project.make_state()?;
+        let _lock = ProjectLock::take(&state, "db reset")?;
+        SqliteEngine::remove_files(&project.database())?;
+        let engine = SqliteEngine::open(crate::serve::engine_options(&project, &settings))?;
+        let applied = apply(&engine, &project, &settings)?;
+        engine.close();
+        println!("The database is new. {}", summary(&applied));
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub mod db;
+pub mod doctor;
+pub mod init;
+pub mod keys;
+pub mod migration;
+pub mod status;

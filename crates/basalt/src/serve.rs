@@ -1,0 +1,290 @@
+//! `basalt serve`: puts the parts together, serves until told to stop.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use basalt_auth::{Auth, AuthConfig};
+use basalt_engine::Engine;
+use basalt_gateway::{Gateway, GatewayConfig, ServeError, Server, Surfaces};
+use basalt_rest::{Rest, RestConfig};
+use basalt_sqlite::{SqliteEngine, SqliteOptions};
+use basalt_token::Verifier;
+use basalt_types::{SystemClock, SystemRng};
+use clap::Args;
+
+use crate::commands::migration;
+use crate::config::{Environment, Settings, parse_listen};
+use crate::lock::ProjectLock;
+use crate::project::{Project, ProjectError};
+use crate::secrets::Secrets;
+use crate::{Failure, control, log};
+
+/// Apply new migrations and serve the project.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port, e.g. `127.0.0.1:54321`; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// A PostgreSQL URL; this version serves the embedded database only.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// As `--database`, for migrations.
+    #[arg(long, value_name = "URL")]
+    admin_database: Option<String>,
+    /// Allow publicly known secrets on a loopback listener.
+    #[arg(long)]
+    insecure_dev_keys: bool,
+}
+
+/// Opening options of a project's database.
+pub fn engine_options(project: &Project, settings: &Settings) -> SqliteOptions {
+    let mut options = SqliteOptions::new(project.database());
+    options.auto_expose_new_tables = settings.auto_expose_new_tables;
+    if settings.readers > 0 {
+        options.readers = settings.readers;
+    }
+    options
+}
+
+/// The URL of the running server, as it noted it.
+pub fn running_url(state: &Path) -> Option<String> {
+    // The note outlives a killed server; the lock does not.
+    if ProjectLock::take(state, "status").is_ok() {
+        return None;
+    }
+    fs::read_to_string(state.join("url")).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty())
+}
+
+impl Serve {
+    /// Runs the command.
+    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
+        if self.database.is_some() || self.admin_database.is_some() {
+            return Err("this version serves the embedded SQLite database only; leave --database out".into());
+        }
+        let project = Project::find(project)?;
+        let env = Environment::read(&[&project.folder, &project.root]);
+        let mut settings = Settings::load(&project, &env)?;
+        if let Some(listen) = &self.listen {
+            let derived = settings.external_url == format!("http://{}", settings.listen);
+            settings.listen = parse_listen(listen)?;
+            if derived {
+                settings.external_url = format!("http://{}", settings.listen);
+            }
+        }
+        log::start(&settings.log_level, settings.log_format.as_deref());
+        let state = project.make_state()?;
+        let lock = ProjectLock::take(&state, "serve")?;
+        let secrets = Secrets::load(&state, &env, &SystemRng, &SystemClock)?;
+        self.refuse_public_secrets(&settings, &secrets)?;
+        let engine = SqliteEngine::open(engine_options(&project, &settings))?;
+        let applied = migration::apply(&engine, &project, &settings)?;
+        if !applied.is_empty() {
+            tracing::info!("{}", migration::summary(&applied));
+        }
+        notes(&settings, &engine);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let outcome = runtime.block_on(serve(&project, settings, &secrets, Arc::clone(&engine)));
+        // Requests have ended: the log is emptied into the database, then the lock goes.
+        engine.close();
+        let _ = fs::remove_file(state.join("url"));
+        drop(lock);
+        outcome
+    }
+
+    /// Anybody can sign tokens with a secret that stands in a manual.
+    fn refuse_public_secrets(&self, settings: &Settings, secrets: &Secrets) -> Result<(), Failure> {
+        if !secrets.keys.is_publicly_known() {
+            return Ok(());
+        }
+        let site = settings.site_url.split_once("://").map_or(settings.site_url.as_str(), |(_, rest)| rest);
+        let host = site.split(['/', ':']).next().unwrap_or_default();
+        let is_local = |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !settings.listen.ip().is_loopback() || !is_local(host) {
+            return Err("JWT_SECRET is publicly known: anybody could sign in as anyone. `basalt gen keys` makes new keys".into());
+        }
+        if !self.insecure_dev_keys {
+            return Err("JWT_SECRET is publicly known. For development on this machine only: --insecure-dev-keys".into());
+        }
+        tracing::warn!("JWT_SECRET is publicly known; everything on this machine can read and write everything");
+        Ok(())
+    }
+}
+
+async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, engine: Arc<SqliteEngine>) -> Result<(), Failure> {
+    let state = project.state();
+    let listener = Server::listen(settings.listen).await.map_err(|error| taken(&error, settings.listen))?;
+    let address = listener.local_addr()?;
+    if settings.listen.port() == 0 {
+        settings.external_url = settings.external_url.replace(&settings.listen.to_string(), &address.to_string());
+        settings.listen = address;
+    }
+    let gateway = Arc::new(gateway(&settings, secrets, Arc::clone(&engine)));
+    let control = {
+        let (engine, project, settings) = (Arc::clone(&engine), project.clone(), settings.clone());
+        control::listen(&state, move |question| match question {
+            "migrate" => {
+                migration::apply(&engine, &project, &settings).map(|a| migration::summary(&a)).map_err(|e| e.to_string())
+            }
+            "history" => engine
+                .applied_migrations()
+                .map(|rows| rows.into_iter().map(|r| r.version).collect::<Vec<_>>().join("\n"))
+                .map_err(|e| e.to_string()),
+            _ => Err("this server does not know that command".to_owned()),
+        })
+    };
+    if let Err(error) = &control {
+        tracing::warn!(%error, "commands cannot reach this server; stop it before `basalt migration up`");
+    }
+    let url = state.join("url");
+    fs::write(&url, format!("{}\n", settings.external_url)).map_err(ProjectError::io(&url))?;
+    print_box(&settings, secrets);
+    Server::new(listener, gateway).run(stop_signal()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<SqliteEngine>) -> Gateway {
+    let catalog = engine.catalog();
+    let allowed_roles = catalog.role("authenticator").map(|r| r.member_of.clone()).unwrap_or_default();
+    let engine: Arc<dyn Engine> = engine;
+    let verifier = Arc::new(Verifier::new(&secrets.keys.jwt_secret, None));
+    let clock = Arc::new(SystemClock);
+    let rest = Rest::new(Arc::clone(&engine), rest_config(settings));
+    let auth = Auth::new(
+        Arc::clone(&engine),
+        auth_config(settings),
+        basalt_auth::AuthSecrets { jwt_secret: secrets.keys.jwt_secret.clone(), refresh_token_key: secrets.refresh_key.clone() },
+        Arc::clone(&verifier),
+        clock.clone(),
+        Arc::new(SystemRng),
+    );
+    let config = GatewayConfig {
+        external_url: settings.external_url.clone(),
+        allowed_hosts: settings.allowed_hosts.clone(),
+        public_dir: Some(settings.public_dir.clone()),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        max_body_bytes: settings.max_body_bytes,
+        max_concurrent_requests: settings.max_concurrent_requests,
+        drain_timeout: settings.drain_timeout,
+        allowed_roles,
+        ..GatewayConfig::default()
+    };
+    Gateway::new(config, Arc::new(secrets.keys.clone()), verifier, clock, Surfaces { rest, auth, engine })
+}
+
+fn rest_config(settings: &Settings) -> RestConfig {
+    let [anon, authenticated, others] = settings.timeouts;
+    RestConfig {
+        schemas: settings.schemas.clone(),
+        extra_search_path: settings.extra_search_path.clone(),
+        max_rows: settings.max_rows,
+        require_rls: settings.require_rls,
+        max_response_bytes: settings.max_response_bytes,
+        timeouts: vec![("anon".to_owned(), anon), ("authenticated".to_owned(), authenticated)],
+        default_timeout: others,
+        ..RestConfig::default()
+    }
+}
+
+fn auth_config(settings: &Settings) -> AuthConfig {
+    let auth = &settings.auth;
+    let mut config = AuthConfig {
+        external_url: settings.external_url.clone(),
+        site_url: settings.site_url.clone(),
+        additional_redirect_urls: settings.additional_redirect_urls.clone(),
+        is_signup_enabled: auth.enable_signup,
+        is_email_enabled: auth.enable_email_signup,
+        is_autoconfirm: auth.autoconfirm,
+        jwt_expiry_s: i64::try_from(auth.jwt_expiry_s).unwrap_or(i64::MAX),
+        minimum_password_length: usize::try_from(auth.minimum_password_length).unwrap_or(usize::MAX),
+        password_requirements: auth.password_requirements,
+        refresh_token_reuse_interval_s: i64::try_from(auth.refresh_token_reuse_interval_s).unwrap_or(i64::MAX),
+        is_refresh_token_rotation_enabled: auth.refresh_token_rotation,
+        ..AuthConfig::default()
+    };
+    config.rate_limits.sign_ups = auth.sign_in_limit;
+    // The CLI has one figure for both; people mistype, so a sign-in's budget is never below the default.
+    config.rate_limits.sign_ins = auth.sign_in_limit.max(config.rate_limits.sign_ins);
+    config.rate_limits.token_refreshes = auth.refresh_limit;
+    config
+}
+
+/// What somebody who looks at the log should know at once.
+fn notes(settings: &Settings, engine: &SqliteEngine) {
+    if !settings.unserved.is_empty() {
+        tracing::warn!("of no effect in this version: {}", settings.unserved.join(", "));
+    }
+    if settings.exposure_is_by_default && !settings.require_rls {
+        let open = open_tables(&engine.catalog(), settings);
+        if !open.is_empty() {
+            tracing::warn!(
+                "reachable by anon or authenticated without row level security: {}. See [api] require_rls",
+                open.join(", ")
+            );
+        }
+    }
+}
+
+/// Tables of the exposed schemas that anon or authenticated can reach though no row policies apply.
+pub fn open_tables(catalog: &basalt_catalog::Catalog, settings: &Settings) -> Vec<String> {
+    use basalt_catalog::{Privileges, RelationKind};
+    let any = Privileges::SELECT.with(Privileges::INSERT).with(Privileges::UPDATE).with(Privileges::DELETE);
+    catalog
+        .relations()
+        .filter(|r| r.kind == RelationKind::Table && !r.row_security)
+        .filter(|r| settings.schemas.iter().any(|s| s == catalog.schema_name(r.schema)))
+        .filter(|r| ["anon", "authenticated"].iter().any(|role| !catalog.relation_privileges(role, r).and(any).is_empty()))
+        .map(|r| catalog.qualified_name(r))
+        .collect()
+}
+
+fn taken(error: &ServeError, address: SocketAddr) -> Failure {
+    let ServeError::Listen { source, .. } = error;
+    if source.kind() == std::io::ErrorKind::AddrInUse {
+        let other = SocketAddr::new(address.ip(), address.port().checked_add(100).unwrap_or(54421));
+        return format!(
+            "port {} of {} is in use by another program; choose another: --listen {other}",
+            address.port(),
+            address.ip()
+        )
+        .into();
+    }
+    error.to_string().into()
+}
+
+/// The URL, the key for browsers, and where the rest is.
+fn print_box(settings: &Settings, secrets: &Secrets) {
+    let mut lines = vec![
+        format!("Basalt serves {}", settings.external_url),
+        format!("publishable key  {}", secrets.keys.publishable.reveal()),
+        "all keys         basalt status".to_owned(),
+    ];
+    if let Some(welcome) = &settings.welcome {
+        lines.push(String::new());
+        lines.extend(welcome.trim().lines().map(str::to_owned));
+    }
+    let width = lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    println!("┌{}┐", "─".repeat(width + 2));
+    for line in lines {
+        println!("│ {line}{} │", " ".repeat(width - line.chars().count()));
+    }
+    println!("└{}┘", "─".repeat(width + 2));
+}
+
+/// SIGTERM or Ctrl-C.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut term) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
