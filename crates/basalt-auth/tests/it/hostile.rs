@@ -29,7 +29,8 @@ fn users_cannot_give_themselves_rights() {
 
     let put = |body| server.ask(Ask::new("PUT", "/user").bearer(&token).json(body));
     assert_eq!(put(json!({"app_metadata": {"plan": "pro"}})).code(), (403, "not_admin".into()));
-    let same = put(json!({"role": "service_role", "aud": "x", "banned_until": "x", "email_confirmed_at": null, "is_super_admin": true}));
+    let same =
+        put(json!({"role": "service_role", "aud": "x", "banned_until": "x", "email_confirmed_at": null, "is_super_admin": true}));
     assert_eq!((same.status, same.text_at("/role"), same.text_at("/aud")), (200, "authenticated".into(), "authenticated".into()));
     let fresh = server.refresh(&up.text_at("/refresh_token")).text_at("/access_token");
     assert_eq!(claims(&fresh)["role"], "authenticated");
@@ -45,8 +46,15 @@ fn admin_endpoints_are_for_admins() {
     let forged = signed(json!({"role": "service_role", "exp": 4_000_000_000_i64})).replace('.', "A.");
     let expired = signed(json!({"role": "service_role", "exp": 1_700_000_000}));
     for (method, path) in [
-        ("GET", "/admin/users"), ("POST", "/admin/users"), ("GET", path.as_str()), ("PUT", &path), ("DELETE", &path),
-        ("POST", "/admin/generate_link"), ("GET", "/admin/audit"), ("POST", "/invite"), ("GET", "/admin/sso/providers"),
+        ("GET", "/admin/users"),
+        ("POST", "/admin/users"),
+        ("GET", path.as_str()),
+        ("PUT", &path),
+        ("DELETE", &path),
+        ("POST", "/admin/generate_link"),
+        ("GET", "/admin/audit"),
+        ("POST", "/invite"),
+        ("GET", "/admin/sso/providers"),
     ] {
         let ask = || Ask::new(method, path).body(r#"{"email":"x@example.com","role":"service_role"}"#);
         assert_eq!(server.ask(ask().bearer(&token)).code(), (403, "not_admin".into()), "{method} {path}");
@@ -128,7 +136,10 @@ fn nobody_learns_who_has_an_account() {
     let closed = Server::start(AuthConfig { is_autoconfirm: false, ..config() });
     let free = closed.sign_up("ann@example.com").json();
     let path = format!("/admin/users/{}", free["id"].as_str().unwrap_or_default());
-    assert_eq!(closed.ask(Ask::new("PUT", &path).admin().json(json!({"email_confirm": true, "user_metadata": {"secret": 1}}))).status, 200);
+    assert_eq!(
+        closed.ask(Ask::new("PUT", &path).admin().json(json!({"email_confirm": true, "user_metadata": {"secret": 1}}))).status,
+        200
+    );
     let mine = json!({"email": "ann@example.com", "password": "mine, not hers", "data": {"name": "me"}});
     let taken = closed.ask(Ask::new("POST", "/signup").json(mine));
     assert_eq!(taken.status, 200);
@@ -141,7 +152,8 @@ fn nobody_learns_who_has_an_account() {
 
 #[test]
 fn a_stranger_cannot_lock_a_user_out() {
-    let server = Server::start(AuthConfig { rate_limits: RateLimits { failures_per_account: 30, ..RateLimits::default() }, ..config() });
+    let server =
+        Server::start(AuthConfig { rate_limits: RateLimits { failures_per_account: 30, ..RateLimits::default() }, ..config() });
     server.sign_up("ann@example.com");
     let home = "203.0.113.9";
     assert_eq!(server.sign_in("ann@example.com", PASSWORD, home).status, 200);
@@ -156,12 +168,19 @@ fn a_stranger_cannot_lock_a_user_out() {
 
 #[test]
 fn an_address_is_known_by_its_sessions_after_a_restart() {
-    let server = Server::start(config());
+    let limits = RateLimits { failures_per_account: 5, ..RateLimits::default() };
+    let mut server = Server::start(AuthConfig { rate_limits: limits, ..config() });
     server.sign_up("ann@example.com");
     let v6 = "2001:db8:1:2::1";
     assert_eq!(server.sign_in("ann@example.com", PASSWORD, v6).status, 200);
-    let ips = server.sql("SELECT ip FROM auth.sessions ORDER BY ip", vec![]);
+    let ips = server.sql("SELECT ip FROM auth.sessions", vec![]);
     assert!(ips.contains(&vec![Value::Text(v6.to_owned())]), "{ips:?}");
+    server.restart(AuthConfig { rate_limits: limits, ..config() });
+    for n in 0..10 {
+        server.sign_in("ann@example.com", "guess", &format!("198.51.100.{n}"));
+    }
+    assert_eq!(server.sign_in("ann@example.com", PASSWORD, "2001:db8:1:3::1").status, 429);
+    assert_eq!(server.sign_in("ann@example.com", PASSWORD, "2001:db8:1:2:ffff::1").status, 200);
 }
 
 #[test]
@@ -176,7 +195,10 @@ fn budgets_per_address_end_in_429() {
     let sign_in = || server.sign_in("u1@example.com", PASSWORD, STRANGER);
     let replies = [sign_in(), sign_in(), sign_in()];
     assert_eq!(replies.each_ref().map(|r| r.status), [200, 200, 429]);
-    assert_eq!(replies[2].json(), json!({"code": 429, "error_code": "over_request_rate_limit", "msg": "Request rate limit reached"}));
+    assert_eq!(
+        replies[2].json(),
+        json!({"code": 429, "error_code": "over_request_rate_limit", "msg": "Request rate limit reached"})
+    );
     let token = replies[1].text_at("/refresh_token");
     let refresh = |token: &str| {
         let body = json!({"refresh_token": token});
@@ -195,7 +217,20 @@ fn malformed_bodies_change_nothing() {
     let deep = format!("{{\"data\":{}1{}}}", "[".repeat(500), "]".repeat(500));
     let long = format!("{{\"password\":\"{}\"}}", "a".repeat(5000));
     let huge = format!("{{\"data\":\"{}\"}}", "a".repeat(1 << 20));
-    for body in ["", "{", "[]", "1", "\"x\"", "{\"email\":1}", "{\"password\":[]}", "{\"data\":1}", "{\"data\":{\"a\":\"\\u0000\"}}", "{\"data\":{\"a\":\"\\ud800\"}}", &deep, &huge] {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "1",
+        "\"x\"",
+        "{\"email\":1}",
+        "{\"password\":[]}",
+        "{\"data\":1}",
+        "{\"data\":{\"a\":\"\\u0000\"}}",
+        "{\"data\":{\"a\":\"\\ud800\"}}",
+        &deep,
+        &huge,
+    ] {
         for (method, path) in [("POST", "/signup"), ("PUT", "/user"), ("POST", "/admin/users")] {
             let ask = Ask::new(method, path).body(body);
             let ask = if path.starts_with("/admin") { ask.admin() } else { ask.bearer(&token) };

@@ -125,7 +125,10 @@ fn sessions_end_by_their_limits() {
     }
     server.clock.advance_s(61);
     let over = server.refresh(&active);
-    assert_eq!((over.code().1.as_str(), over.json()["msg"].as_str()), ("session_expired", Some("Invalid Refresh Token: Session Expired")));
+    assert_eq!(
+        (over.code().1.as_str(), over.json()["msg"].as_str()),
+        ("session_expired", Some("Invalid Refresh Token: Session Expired"))
+    );
     let idle = token(&server.sign_in("ann@example.com", PASSWORD, "127.0.0.1"));
     server.clock.advance_s(601);
     assert_eq!(server.refresh(&idle).json()["msg"], "Invalid Refresh Token: Session Expired (Inactivity)");

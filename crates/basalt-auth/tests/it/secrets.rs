@@ -9,7 +9,9 @@ fn the_file_holds_no_password_token_or_key() {
     let again = server.sign_in("ann@example.com", PASSWORD, "127.0.0.1");
     let refreshed = server.refresh(&again.text_at("/refresh_token"));
     let changed = server.ask(
-        Ask::new("PUT", "/user").bearer(&refreshed.text_at("/access_token")).json(serde_json::json!({"password": "another horse"})),
+        Ask::new("PUT", "/user")
+            .bearer(&refreshed.text_at("/access_token"))
+            .json(serde_json::json!({"password": "another horse"})),
     );
     assert_eq!(changed.status, 200, "{}", changed.text);
     let mut secrets = vec![PASSWORD.to_owned(), "another horse".to_owned(), JWT_SECRET.to_owned(), REFRESH_KEY.to_owned()];

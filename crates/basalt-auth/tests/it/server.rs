@@ -143,11 +143,15 @@ impl Server {
         options.rng = rng.clone();
         options.readers = 2;
         let engine = SqliteEngine::open(options).unwrap_or_else(|e| panic!("the database opens: {e}"));
-        let verifier = Arc::new(Verifier::new(&Secret::new(JWT_SECRET), None));
-        let secrets = AuthSecrets { jwt_secret: Secret::new(JWT_SECRET), refresh_token_key: Secret::new(REFRESH_KEY) };
-        let auth = Auth::new(engine.clone() as Arc<dyn Engine>, config, secrets, verifier, clock.clone(), rng);
+        let auth = auth_over(&engine, config, &clock, rng);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         Self { auth, engine, clock, folder, runtime }
+    }
+
+    /// Starts auth anew over the same file: what it remembered is gone.
+    pub fn restart(&mut self, config: AuthConfig) {
+        let rng: Arc<dyn Rng> = Arc::new(CountingRng(AtomicU64::new(1 << 40)));
+        self.auth = auth_over(&self.engine, config, &self.clock, rng);
     }
 
     pub fn file(&self) -> PathBuf {
@@ -196,6 +200,12 @@ impl Server {
         let rows = transaction(self.engine.as_ref(), move |tx| tx.query(sql, &params));
         self.runtime.block_on(rows).unwrap_or_else(|e| panic!("{sql}: {e}")).rows
     }
+}
+
+fn auth_over(engine: &Arc<SqliteEngine>, config: AuthConfig, clock: &Arc<FakeClock>, rng: Arc<dyn Rng>) -> Auth {
+    let verifier = Arc::new(Verifier::new(&Secret::new(JWT_SECRET), None));
+    let secrets = AuthSecrets { jwt_secret: Secret::new(JWT_SECRET), refresh_token_key: Secret::new(REFRESH_KEY) };
+    Auth::new(engine.clone() as Arc<dyn Engine>, config, secrets, verifier, clock.clone(), rng)
 }
 
 /// The claims of a token, unverified.
