@@ -4,5 +4,6 @@
 
 mod durable;
 mod migrations;
+mod reads;
 mod statements;
 mod support;

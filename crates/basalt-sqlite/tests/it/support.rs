@@ -64,6 +64,11 @@ impl Db {
         rows.pop().and_then(|mut row| row.pop()).unwrap_or_default()
     }
 
+    /// The runtime, for the engine's futures.
+    pub fn runtime(&self) -> &tokio::runtime::Runtime {
+        &self.runtime
+    }
+
     /// A transaction.
     pub fn transaction<T: Send + 'static>(
         &self,
