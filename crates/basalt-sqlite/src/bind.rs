@@ -100,6 +100,9 @@ fn literal(literals: &Literals, index: u32) -> Result<&Literal, SqlError> {
 /// # Errors
 /// As PostgreSQL's input functions.
 pub(crate) fn read(text: &str, ty: &InputType, now: Timestamp) -> Result<Value, SqlError> {
+    if text.contains('\0') {
+        return Err(SqlError::new(SqlState::INVALID_ENCODING, "invalid byte sequence for encoding \"UTF8\": 0x00"));
+    }
     let value = pg::input_at(text, ty.base, now)?;
     check_labels(&value, ty)?;
     Ok(value)

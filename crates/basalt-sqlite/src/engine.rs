@@ -118,12 +118,18 @@ impl SqliteEngine {
 
     async fn read(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
         let (reply, answer) = oneshot::channel();
+        // When this future is dropped, the client is gone: the read ends.
+        let gone = CancelOnDrop::default();
+        let flag = Arc::clone(&gone.0);
         self.readers.submit(Box::new(move |slot| {
-            if reply.is_closed() {
-                return; // the client is gone
-            }
             let Ready::Read(ready) = ready else { return };
-            let result = match answer::read(slot, &run, &ready, None) {
+            if reply.is_closed() {
+                return;
+            }
+            slot.connection.context().set_cancelled(Some(flag));
+            let result = answer::read(slot, &run, &ready, None);
+            slot.connection.context().set_cancelled(None);
+            let result = match result {
                 Ok(answer) => Ok(answer),
                 Err(Early::Failed(error)) => Err(error),
                 Err(Early::OverBudget) => Err(SqlError::internal("a read without a budget used it up").into()),
@@ -145,6 +151,16 @@ impl SqliteEngine {
 impl Drop for SqliteEngine {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Says, when dropped, that nobody waits any more.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

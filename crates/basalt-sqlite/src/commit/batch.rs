@@ -1,9 +1,10 @@
 //! One batch: savepoints, one commit, and what happens when it cannot be.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use basalt_catalog::Catalog;
 use basalt_engine::{Boxed, RunError};
@@ -19,9 +20,15 @@ use crate::{keys, store};
 enum Outcome {
     /// Its effects stand in the open transaction, or were taken back by its savepoint: this is its answer.
     Done(Result<Boxed, RunError>),
-    /// SQLite rolled back everything, this job's effects and all others'; this job's answer is the error.
-    AllLost(RunError),
+    /// SQLite rolled back everything, this job's effects and all others'; this job's answer is the error, unless it only took too
+    /// long for a batch.
+    AllLost(Option<RunError>),
+    /// It takes longer than a batch allows one job, and was taken back: it is to run alone.
+    TooLong,
 }
+
+/// The longest one job may take among others.
+const SLICE: Duration = Duration::from_millis(25);
 
 impl Writer {
     /// Runs and answers a batch.
@@ -55,36 +62,31 @@ impl Writer {
             self.fail_all(jobs, &failure.to_sql());
             return Vec::new();
         }
-        let mut done: Vec<Result<Boxed, RunError>> = Vec::with_capacity(jobs.len());
-        for job in &jobs {
-            if !done.is_empty() && started.elapsed() > self.shared.options.batch_time {
+        let mut done: Vec<(Job, Result<Boxed, RunError>)> = Vec::with_capacity(jobs.len());
+        let mut waiting = VecDeque::from(std::mem::take(&mut jobs));
+        while let Some(job) = waiting.pop_front() {
+            match self.run_in_savepoint(&job) {
+                Outcome::Done(answer) => done.push((job, answer)),
+                Outcome::TooLong => self.long.push_back(job),
+                Outcome::AllLost(error) => {
+                    // The culprit has its answer or its place in the other queue; those before it run again, alone.
+                    match error {
+                        Some(error) => drop(job.reply.send(Err(error))),
+                        None => self.long.push_back(job),
+                    }
+                    self.run_each_alone(done.into_iter().map(|(job, _)| job).collect());
+                    return waiting.into();
+                }
+            }
+            if started.elapsed() > self.shared.options.batch_time {
                 break;
             }
-            match self.run_in_savepoint(job) {
-                Outcome::Done(answer) => done.push(answer),
-                Outcome::AllLost(error) => {
-                    // The culprit has its answer; everybody else runs again, alone.
-                    let culprit = done.len();
-                    let mut rest = jobs.split_off(culprit + 1);
-                    if let Some(job) = jobs.pop() {
-                        let _ = job.reply.send(Err(error));
-                    }
-                    jobs.append(&mut rest);
-                    self.run_each_alone(jobs);
-                    return Vec::new();
-                }
-            }
         }
-        let later = jobs.split_off(done.len());
         match self.commit() {
-            Ok(()) => {
-                for (job, answer) in jobs.into_iter().zip(done) {
-                    let _ = job.reply.send(answer);
-                }
-            }
-            Err(_) => self.run_each_alone(jobs),
+            Ok(()) => done.into_iter().for_each(|(job, answer)| drop(job.reply.send(answer))),
+            Err(_) => self.run_each_alone(done.into_iter().map(|(job, _)| job).collect()),
         }
-        later
+        waiting.into()
     }
 
     fn run_each_alone(&mut self, jobs: Vec<Job>) {
@@ -113,7 +115,7 @@ impl Writer {
             return Err(failure.to_sql().into());
         }
         let desk = self.desk();
-        let answer = self.run_task(&desk, job);
+        let answer = self.run_task(&desk, job, job.deadline);
         let answer = answer.and_then(|value| self.check_keys(&desk.catalog()).map(|()| value).map_err(RunError::from));
         let catalog = desk.is_changed.get().then(|| desk.catalog());
         drop(desk);
@@ -139,26 +141,30 @@ impl Writer {
         answer
     }
 
+    #[allow(clippy::disallowed_methods)] // monotonic time bounds a job's part of a batch
     fn run_in_savepoint(&mut self, job: &Job) -> Outcome {
         if let Err(failure) = self.connection.execute("SAVEPOINT job") {
             self.rollback();
-            return Outcome::AllLost(failure.to_sql().into());
+            return Outcome::AllLost(Some(failure.to_sql().into()));
         }
+        let slice = Instant::now() + SLICE;
         let desk = self.desk();
-        let answer = self.run_task(&desk, job);
+        let answer = self.run_task(&desk, job, slice.min(job.deadline));
         drop(desk);
+        let is_too_long = answer.is_err() && slice < job.deadline && self.connection.context().stopped() == Stop::Deadline;
         if !self.connection.in_transaction() {
             let error = answer.err().unwrap_or_else(|| SqlError::internal("a write ended its transaction").into());
-            return Outcome::AllLost(error);
+            return Outcome::AllLost((!is_too_long).then_some(error));
         }
         let answer =
             answer.and_then(|value| self.check_keys(&self.shared.catalog.load()).map(|()| value).map_err(RunError::from));
         let undone = if answer.is_err() || job.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
         match undone.and_then(|()| self.connection.execute("RELEASE job")) {
+            Ok(()) if is_too_long => Outcome::TooLong,
             Ok(()) => Outcome::Done(answer),
             Err(failure) => {
                 self.rollback();
-                Outcome::AllLost(failure.to_sql().into())
+                Outcome::AllLost(Some(failure.to_sql().into()))
             }
         }
     }
@@ -175,18 +181,18 @@ impl Writer {
     }
 
     #[allow(clippy::disallowed_methods)] // monotonic time against a deadline
-    fn run_task(&self, desk: &Desk<'_>, job: &Job) -> Result<Boxed, RunError> {
+    fn run_task(&self, desk: &Desk<'_>, job: &Job, until: Instant) -> Result<Boxed, RunError> {
         if Instant::now() >= job.deadline {
             return Err(error::timeout().into());
         }
         let context = self.connection.context();
-        context.begin(Some(job.deadline), None, desk.now);
+        context.begin(Some(until), None, desk.now);
         let result = catch_unwind(AssertUnwindSafe(|| (job.task)(desk)));
         let stopped = context.stopped();
         context.end();
         match result {
             // However the task worded it: what ended it was the deadline.
-            Ok(Err(_)) if stopped == Stop::Deadline => Err(error::timeout().into()),
+            Ok(_) if stopped == Stop::Deadline => Err(error::timeout().into()),
             Ok(answer) => answer,
             Err(panic) => {
                 let text =

@@ -1,12 +1,13 @@
 //! The one thread that writes: it takes what is queued, runs every job in a savepoint of one transaction, commits, then tells everybody.
 //!
 //! A job is a closure that can run again, because a batch may have to be taken apart: see [`batch`]. A job alone in its batch has a
-//! transaction of its own, so a lone failure never reaches others. The log is emptied into the database by [`checkpoint`].
+//! transaction of its own, so a lone failure never reaches others. One that takes long leaves its batch and runs alone later. The log is emptied into the database by [`checkpoint`].
 
 mod batch;
 mod checkpoint;
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -146,6 +147,8 @@ struct Writer {
     data_version: i64,
     /// WAL pages when a checkpoint was last tried.
     tried_at_pages: u64,
+    /// Jobs that run alone; each gets its turn between two batches.
+    long: VecDeque<Job>,
 }
 
 impl Writer {
@@ -156,27 +159,33 @@ impl Writer {
             tracing::error!(%error, "the size of the log cannot be watched");
         }
         let data_version = connection.integer("PRAGMA data_version").unwrap_or(0);
-        Self { connection, shared, readers, data_version, tried_at_pages: 0 }
+        Self { connection, shared, readers, data_version, tried_at_pages: 0, long: VecDeque::new() }
     }
 
     fn serve(mut self, jobs: &Receiver<Job>) {
-        let mut next = None;
-        while let Some(first) = next.take().or_else(|| jobs.recv().ok()) {
-            let mut batch = vec![first];
-            if batch.iter().all(|job| job.kind == Kind::Short) {
-                while batch.len() < self.shared.options.max_batch {
-                    match jobs.try_recv() {
-                        Ok(job) if job.kind == Kind::Short => batch.push(job),
-                        Ok(job) => {
-                            next = Some(job);
-                            break;
-                        }
-                        Err(_) => break,
-                    }
+        loop {
+            // Who runs alone waits for one batch at most, and nobody's short write waits for more than one of those.
+            let first = if self.long.is_empty() { jobs.recv().ok() } else { jobs.try_recv().ok() };
+            if first.is_none() && self.long.is_empty() {
+                break;
+            }
+            let mut batch = Vec::new();
+            for job in first.into_iter().chain(jobs.try_iter()) {
+                match job.kind {
+                    Kind::Short => batch.push(job),
+                    Kind::Long | Kind::Schema => self.long.push_back(job),
+                }
+                if batch.len() >= self.shared.options.max_batch || self.long.len() >= self.shared.options.max_queued_writes {
+                    break;
                 }
             }
-            self.run(batch);
-            self.checkpoint(jobs.is_empty() && next.is_none());
+            if !batch.is_empty() {
+                self.run(batch);
+            }
+            if let Some(job) = self.long.pop_front() {
+                self.run(vec![job]);
+            }
+            self.checkpoint(jobs.is_empty() && self.long.is_empty());
         }
         self.leave();
     }

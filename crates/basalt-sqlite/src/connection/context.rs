@@ -41,6 +41,8 @@ pub(crate) struct RunContext {
     /// Whether the authorizer looks at all; off for our own work.
     guarded: AtomicBool,
     tables: Mutex<Option<Tables>>,
+    /// Set by whoever no longer wants the answer.
+    cancelled: Mutex<Option<Arc<AtomicBool>>>,
     /// What aggregates that write JSON need of the program, type-erased so that this file knows no encoder.
     shapes: Mutex<Option<Arc<dyn std::any::Any + Send + Sync>>>,
 }
@@ -56,6 +58,7 @@ impl RunContext {
             now: AtomicI64::new(0),
             guarded: AtomicBool::new(false),
             tables: Mutex::new(None),
+            cancelled: Mutex::new(None),
             shapes: Mutex::new(None),
         }
     }
@@ -105,16 +108,25 @@ impl RunContext {
         if budget > 0 {
             self.budget.store(budget - 1, Ordering::Relaxed);
         }
-        let late = self.is_late();
+        let late = self.is_late() || self.is_cancelled();
         if late {
             self.stop.store(Stop::Deadline as u8, Ordering::Relaxed);
         }
         late
     }
 
+    /// A flag that ends the next statements when it is set; none any more.
+    pub(crate) fn set_cancelled(&self, flag: Option<Arc<AtomicBool>>) {
+        *self.cancelled.lock() = flag;
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.lock().as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
     /// For long loops inside functions.
     pub(crate) fn check_deadline(&self) -> Result<(), SqlError> {
-        if self.is_late() {
+        if self.is_late() || self.is_cancelled() {
             self.stop.store(Stop::Deadline as u8, Ordering::Relaxed);
             return Err(error::timeout());
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use basalt_engine::Engine;
+use basalt_sqlite::{SqliteEngine, SqliteOptions};
 use basalt_types::Value;
 
 use crate::support::{db, db_with};
@@ -83,4 +84,53 @@ fn a_write_on_a_snapshot_is_refused() {
     let db = db();
     db.must("create table n (id int primary key)");
     assert_eq!(db.read("insert into n values (1)").unwrap_err().state.as_str(), "25006");
+}
+
+#[test]
+fn a_long_write_leaves_its_batch_and_still_succeeds() {
+    let db = Arc::new(db());
+    db.must("create table n (id int primary key); create table sums (n bigint)");
+    db.must("insert into n select x from generate_series(1, 1000) as x");
+    thread::scope(|scope| {
+        let heavy = &db;
+        scope.spawn(move || {
+            // Far more than a batch allows one job.
+            heavy.query("insert into sums select count(*) from n a, n b where a.id + b.id > 5", &[]).unwrap();
+        });
+        for t in 0..8i64 {
+            let db = &db;
+            scope.spawn(move || {
+                for i in 0..20 {
+                    db.query("insert into n values ($1)", &[Value::Int(10_000 + t * 100 + i)]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(db.value("select count(*) from n"), Value::Int(1160));
+    assert_eq!(db.value("select count(*) from sums"), Value::Int(1));
+}
+
+#[test]
+fn tables_changed_by_another_program_stop_writes_with_advice() {
+    let db = db();
+    db.must("create table n (id int primary key)");
+    let path = db.folder.path().join("data.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE stranger (x)").unwrap();
+    let error = db.query("insert into n values (1)", &[]).unwrap_err();
+    assert_eq!((error.state.as_str(), error.message.as_str()), ("55000", "the database file was changed by another program"));
+    assert!(!db.engine.is_ready());
+    db.engine.close();
+    let Err(error) = SqliteEngine::open(SqliteOptions::new(&path)) else { panic!("it opened") };
+    assert_eq!(error.message, "the tables of the database file were changed by another program");
+    drop(other);
+}
+
+#[test]
+fn another_databases_file_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+    let Err(error) = SqliteEngine::open(SqliteOptions::new(&path)) else { panic!("it opened") };
+    assert_eq!(error.message, "the database file was not made by Basalt");
 }

@@ -116,7 +116,9 @@ fn a_read_ends_at_its_deadline_and_its_length() {
     let Err(RunError::Sql(error)) = answer(&db, request) else { panic!("it was not stopped") };
     assert_eq!((error.state.as_str(), error.message.as_str()), ("57014", "canceling statement due to statement timeout"));
     let long = plan(&db, "select v from many", ARRAY);
-    let Err(RunError::Sql(error)) = answer(&db, run(&long, Session::of_role("service_role"))) else { panic!("it was not stopped") };
+    let Err(RunError::Sql(error)) = answer(&db, run(&long, Session::of_role("service_role"))) else {
+        panic!("it was not stopped")
+    };
     assert_eq!(error.state.as_str(), "54000");
     // The connection is none the worse for it.
     assert!(answer(&db, run(&plan(&db, "select id from todos", ARRAY), user(ALICE))).is_ok());
