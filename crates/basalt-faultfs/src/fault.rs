@@ -53,6 +53,8 @@ pub struct Fault {
     pub on: Operations,
     /// Which files it concerns; `None` means all that are recorded.
     pub only: Option<FileKind>,
+    /// Writes within a file's first so many bytes succeed: a disk with room for just that much. `None` means no room at all.
+    pub beyond: Option<u64>,
     /// How many concerned operations still succeed before the first fails.
     pub after: u64,
     /// How many fail before the fault ends by itself; `None` means until [`crate::FaultFs::heal`].
@@ -62,17 +64,17 @@ pub struct Fault {
 impl Fault {
     /// A disk that is full from now on until healed.
     pub fn disk_full() -> Self {
-        Self { kind: FaultKind::DiskFull, on: Operations::WRITES, only: None, after: 0, times: None }
+        Self { kind: FaultKind::DiskFull, on: Operations::WRITES, only: None, beyond: None, after: 0, times: None }
     }
 
     /// A device that answers errors from now on until healed.
     pub fn io_error() -> Self {
-        Self { kind: FaultKind::Io, on: Operations::ALL, only: None, after: 0, times: None }
+        Self { kind: FaultKind::Io, on: Operations::ALL, only: None, beyond: None, after: 0, times: None }
     }
 
     /// One failing sync of the write-ahead log: the next commit under `synchronous=FULL` fails, those after it succeed.
     pub fn failing_commit() -> Self {
-        Self { kind: FaultKind::Io, on: Operations::SYNCS, only: Some(FileKind::Wal), after: 0, times: Some(1) }
+        Self { kind: FaultKind::Io, on: Operations::SYNCS, only: Some(FileKind::Wal), beyond: None, after: 0, times: Some(1) }
     }
 
     /// The same fault, after `operations` concerned operations have succeeded.
@@ -85,6 +87,12 @@ impl Fault {
     #[must_use]
     pub fn times(self, failures: u64) -> Self {
         Self { times: Some(failures), ..self }
+    }
+
+    /// The same fault for writes that end beyond so many bytes only: whoever needs more room than that fails, others do not.
+    #[must_use]
+    pub fn beyond(self, bytes: u64) -> Self {
+        Self { beyond: Some(bytes), ..self }
     }
 
     /// The same fault for one kind of file.
@@ -126,8 +134,8 @@ impl Faults {
         self.armed = fault;
     }
 
-    /// Decides about one operation and counts it.
-    pub(crate) fn meet(&mut self, operation: Operation, file: FileKind) -> Option<Failure> {
+    /// Decides about one operation and counts it. `end` is where a write ends in its file.
+    pub(crate) fn meet(&mut self, operation: Operation, file: FileKind, end: u64) -> Option<Failure> {
         let fault = self.armed.as_mut()?;
         let concerned = match operation {
             Operation::Write => fault.on.writes,
@@ -136,6 +144,9 @@ impl Faults {
             Operation::Delete => fault.on.deletes,
         };
         if !concerned || fault.only.is_some_and(|only| only != file) {
+            return None;
+        }
+        if operation == Operation::Write && fault.beyond.is_some_and(|room| end <= room) {
             return None;
         }
         if fault.after > 0 {
@@ -175,15 +186,24 @@ mod tests {
     #[test]
     fn a_fault_waits_fails_and_ends() {
         let mut faults = Faults::default();
-        assert_eq!(faults.meet(Operation::Write, FileKind::Wal), None);
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 100), None);
         faults.arm(Some(Fault::disk_full().after(1).times(2).only(FileKind::Wal)));
-        assert_eq!(faults.meet(Operation::Sync, FileKind::Wal), None, "not a write");
-        assert_eq!(faults.meet(Operation::Write, FileKind::Database), None, "not the log");
-        assert_eq!(faults.meet(Operation::Write, FileKind::Wal), None, "one succeeds first");
+        assert_eq!(faults.meet(Operation::Sync, FileKind::Wal, 100), None, "not a write");
+        assert_eq!(faults.meet(Operation::Write, FileKind::Database, 100), None, "not the log");
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 100), None, "one succeeds first");
         let full = Some(Failure { code: ffi::SQLITE_FULL, is_partial: true });
-        assert_eq!(faults.meet(Operation::Write, FileKind::Wal), full);
-        assert_eq!(faults.meet(Operation::Write, FileKind::Wal), full);
-        assert_eq!(faults.meet(Operation::Write, FileKind::Wal), None, "over");
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 100), full);
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 100), full);
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 100), None, "over");
         assert_eq!(faults.failed, 2);
+    }
+
+    #[test]
+    fn a_disk_with_room_for_some_bytes_refuses_what_needs_more() {
+        let mut faults = Faults::default();
+        faults.arm(Some(Fault::disk_full().beyond(4096)));
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 4096), None);
+        assert!(faults.meet(Operation::Write, FileKind::Wal, 4097).is_some());
+        assert_eq!(faults.meet(Operation::Write, FileKind::Wal, 10), None, "what is there can be written again");
     }
 }

@@ -169,7 +169,12 @@ unsafe impl Sync for Shared {}
 
 impl Shared {
     fn failure(&self, operation: Operation, file: FileKind) -> Option<Failure> {
-        self.faults.lock().meet(operation, file)
+        self.faults.lock().meet(operation, file, 0)
+    }
+
+    /// As [`Self::failure`] for a write that ends at `end`.
+    fn write_failure(&self, file: FileKind, end: u64) -> Option<Failure> {
+        self.faults.lock().meet(Operation::Write, file, end)
     }
 }
 
@@ -378,7 +383,7 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, am
         return forward!(methods.xWrite, ffi::SQLITE_IOERR_WRITE, inner, from, amount, offset);
     };
     let (Ok(length), Ok(place)) = (usize::try_from(amount), u64::try_from(offset)) else { return ffi::SQLITE_IOERR_WRITE };
-    let failure = shared.failure(Operation::Write, kind);
+    let failure = shared.write_failure(kind, place.saturating_add(length as u64));
     let written = match failure {
         None => length,
         Some(Failure { is_partial: true, .. }) => length / 2 / 512 * 512,

@@ -18,6 +18,7 @@
 //! | `own` | transactions of the surfaces on their own tables |
 //! | `store`, `sequences` | the catalog and the counters in the file |
 //! | `schema`, `migrate` | DDL in the file; migrations, history, seeds, Basalt's own tables |
+//! | `integrity` | whether the file is sound |
 //! | `functions` | the functions and collations that generated SQL calls |
 //! | `keys`, `error`, `names` | which constraint failed; SQLite's failures as SQLSTATEs; names in the file |
 //!
@@ -32,6 +33,7 @@ mod encode;
 mod engine;
 mod error;
 mod functions;
+mod integrity;
 mod keys;
 #[allow(clippy::result_large_err)] // an error a file, with its place and advice; never on a request's way
 mod migrate;
