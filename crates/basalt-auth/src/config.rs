@@ -9,7 +9,7 @@ pub struct AuthConfig {
     pub external_url: String,
     /// The app's own URL, where redirects go.
     pub site_url: String,
-    /// Further redirect targets: exact URLs, or patterns with `*` (within one segment) and `**` (any).
+    /// Further redirect targets: exact URLs, or patterns with `*` and `**`. Links in mails need them; in this version nothing does.
     pub additional_redirect_urls: Vec<String>,
     /// `aud` of users and their tokens.
     pub audience: String,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Response, StatusCode};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::{Auth, json};
 
@@ -50,11 +50,16 @@ pub(crate) const PROVIDERS: [&str; 22] = [
     "twitter",
 ];
 
+fn in_order<S: Serializer>(pairs: &[(&'static str, bool)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().copied())
+}
+
 /// `GET /settings`.
 pub(crate) fn settings(auth: &Auth) -> Response<Bytes> {
     #[derive(Serialize)]
     struct Settings {
-        external: Map<String, Value>,
+        #[serde(serialize_with = "in_order")]
+        external: Vec<(&'static str, bool)>,
         disable_signup: bool,
         mailer_autoconfirm: bool,
         phone_autoconfirm: bool,
@@ -63,11 +68,9 @@ pub(crate) fn settings(auth: &Auth) -> Response<Bytes> {
         saml_private_key_next_configured: bool,
         passkeys_enabled: bool,
     }
-    let mut external: Map<String, Value> = PROVIDERS.iter().map(|name| ((*name).to_owned(), Value::Bool(false))).collect();
-    for name in ["anonymous_users", "phone", "zoom"] {
-        external.insert(name.to_owned(), false.into());
-    }
-    external.insert("email".to_owned(), auth.config.is_email_enabled.into());
+    let mut external = vec![("anonymous_users", false)];
+    external.extend(PROVIDERS.map(|name| (name, false)));
+    external.extend([("email", auth.config.is_email_enabled), ("phone", false), ("zoom", false)]);
     let settings = Settings {
         external,
         disable_signup: !auth.config.is_signup_enabled,

@@ -147,3 +147,52 @@ fn banned_and_deleted_users_do_not_refresh() {
     assert_eq!(server.ask(Ask::new("DELETE", &path).admin()).status, 200);
     assert_eq!(server.refresh(&token(&up)).code(), (400, "refresh_token_not_found".into()));
 }
+
+#[test]
+fn a_token_from_the_future_is_refused_without_ending_the_session() {
+    let server = Server::start(config());
+    let first = token(&server.sign_up("ann@example.com"));
+    let second = token(&server.refresh(&first));
+    // As after restoring a backup.
+    server.sql("UPDATE auth.sessions SET refresh_token_counter = 0", vec![]);
+    let future = server.refresh(&second);
+    assert_eq!(future.code(), (400, "validation_failed".into()));
+    assert_eq!(future.json()["msg"], "Invalid Refresh Token: Not Issued By This Server");
+    assert_eq!(server.refresh(&first).status, 200);
+}
+
+#[test]
+fn an_admin_by_role_needs_a_session_within_its_limits() {
+    let server = Server::start(AuthConfig { session_timebox: Some(std::time::Duration::from_secs(60)), ..config() });
+    let up = server.sign_up("root@example.com");
+    let path = format!("/admin/users/{}", up.text_at("/user/id"));
+    let body = serde_json::json!({"role": "service_role"});
+    assert_eq!(server.ask(Ask::new("PUT", &path).admin().json(body)).status, 200);
+    let admin = server.sign_in("root@example.com", PASSWORD, "127.0.0.1").text_at("/access_token");
+    assert_eq!(server.ask(Ask::new("GET", &path).bearer(&admin)).status, 200);
+    server.clock.advance_s(61);
+    assert_eq!(server.ask(Ask::new("GET", &path).bearer(&admin)).code(), (403, "session_expired".into()));
+}
+
+#[test]
+fn the_session_row_tells_who_uses_it() {
+    let server = Server::start(config());
+    let first = token(&server.sign_up("ann@example.com"));
+    server.clock.advance_s(5);
+    token(&server.refresh(&first));
+    let row = server.sql(
+        "SELECT s.aal, s.refresh_token_counter, s.refreshed_at, s.user_agent, s.ip, a.authentication_method \
+         FROM auth.sessions s JOIN auth.mfa_amr_claims a ON a.session_id = s.id",
+        vec![],
+    );
+    let text = |text: &str| basalt_types::Value::Text(text.to_owned());
+    let expected = [
+        text("aal1"),
+        basalt_types::Value::Int(1),
+        text("2026-01-01T00:00:05"),
+        text("tests/1.0"),
+        text("127.0.0.1"),
+        text("password"),
+    ];
+    assert_eq!(row, [expected]);
+}
