@@ -211,3 +211,54 @@ fn imported_bcrypt_hashes_are_replaced_at_sign_in() {
         assert_eq!(server.ask(Ask::new("POST", "/admin/users").admin().json(body)).code(), (400, "validation_failed".into()));
     }
 }
+
+const PROFILES: &str = "
+create table public.profiles (id uuid primary key references auth.users (id) on delete cascade, email text, name text not null);
+create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
+begin
+  insert into public.profiles (id, email, name) values (new.id, new.email, new.raw_user_meta_data ->> 'name');
+  return new;
+end;
+$$;
+create trigger on_auth_user_created after insert on auth.users for each row execute procedure public.handle_new_user();
+";
+
+#[test]
+fn the_quickstarts_trigger_makes_a_profile_and_its_failure_leaves_no_user() {
+    let server = Server::start(config());
+    server.migrate(PROFILES);
+    let sign_up = |data| {
+        let body = json!({"email": "ann@example.com", "password": PASSWORD, "data": data});
+        server.ask(Ask::new("POST", "/signup").json(body))
+    };
+    let failed = sign_up(json!({}));
+    assert_eq!(failed.json(), json!({"code": 500, "error_code": "unexpected_failure", "msg": "Database error saving new user"}));
+    let count = |sql| server.sql(sql, vec![]).remove(0).remove(0);
+    assert_eq!(count("SELECT count(*) FROM auth.users"), basalt_types::Value::Int(0));
+    let up = sign_up(json!({"name": "Ann"}));
+    assert_eq!(up.status, 200, "{}", up.text);
+    let profile = server.sql("SELECT id, email, name FROM public.profiles", vec![]);
+    assert_eq!(profile, [[up.text_at("/user/id").as_str().into(), "ann@example.com".into(), basalt_types::Value::from("Ann")]]);
+    let path = format!("/admin/users/{}", up.text_at("/user/id"));
+    assert_eq!(server.ask(Ask::new("DELETE", &path).admin()).status, 200);
+    assert_eq!(count("SELECT count(*) FROM public.profiles"), basalt_types::Value::Int(0));
+}
+
+#[test]
+fn users_of_a_seed_sign_in() {
+    let server = Server::start(config());
+    // As seeds of projects do, most columns left out.
+    server.sql(
+        "INSERT INTO auth.users (instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, raw_app_meta_data, \
+         raw_user_meta_data, created_at, updated_at) VALUES ('00000000-0000-0000-0000-000000000000', \
+         '6b1f7a3e-7c68-4b56-9d2f-0c8a5e4d3b21', 'authenticated', 'authenticated', 'seed@example.com', $1, now(), \
+         '{\"provider\":\"email\",\"providers\":[\"email\"]}', '{}', now(), now())",
+        vec![bcrypt::hash(PASSWORD, 4).expect("a hash").replacen("$2b$", "$2a$", 1).into()],
+    );
+    let reply = server.sign_in("seed@example.com", PASSWORD, "127.0.0.1");
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert_eq!(reply.json()["user"]["identities"], json!([]));
+    let token = reply.text_at("/access_token");
+    let moved = server.ask(Ask::new("PUT", "/user").bearer(&token).json(json!({"email": "new@example.com"})));
+    assert_eq!(moved.text_at("/identities/0/email"), "new@example.com");
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use basalt_auth::{Auth, AuthConfig, AuthSecrets, Hashing, RequestFacts};
 use basalt_engine::{Engine, transaction};
-use basalt_sqlite::{SqliteEngine, SqliteOptions};
+use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
 use basalt_testkit::FakeClock;
 use basalt_token::keys::sign_hs256;
 use basalt_token::{ApiKeyRole, Verifier};
@@ -193,6 +193,12 @@ impl Server {
 
     pub fn refresh(&self, token: &str) -> Reply {
         self.ask(Ask::new("POST", "/token?grant_type=refresh_token").json(serde_json::json!({"refresh_token": token})))
+    }
+
+    /// Applies a migration.
+    pub fn migrate(&self, sql: &str) {
+        let file = MigrationFile { version: "20260101000000".to_owned(), name: "test".to_owned(), text: sql.to_owned() };
+        self.engine.apply_migration(&file).unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Runs a statement as the owner of the database.
