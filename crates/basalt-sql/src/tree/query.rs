@@ -69,7 +69,8 @@ pub struct Cte {
     pub body: Box<CteBody>,
 }
 
-/// A query or a data change inside WITH.
+/// A query or a data change inside WITH; boxed where it stands.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum CteBody {

@@ -86,7 +86,7 @@ impl Work<'_> {
                 )
                 .detail(format!("Column \"{}\" is {kind}.", column.name)));
             }
-            let value = self.from_object(object, column)?.unwrap_or(Value::Null);
+            let value = self.object_value(object, column)?.unwrap_or(Value::Null);
             self.check_domains(&value, &column.input)?;
             values.push((at, value));
         }

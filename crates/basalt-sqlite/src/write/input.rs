@@ -35,7 +35,7 @@ pub(super) fn objects(payload: Option<&[u8]>) -> Result<Vec<Object<'_>>, SqlErro
 
 impl Work<'_> {
     /// What a payload's object says of a column: `None` when the key is absent.
-    pub(super) fn from_object(&self, object: &Object<'_>, column: &ColumnFacts) -> Result<Option<Value>, SqlError> {
+    pub(super) fn object_value(&self, object: &Object<'_>, column: &ColumnFacts) -> Result<Option<Value>, SqlError> {
         let Some(raw) = object.get(&column.name) else { return Ok(None) };
         let value = pg::from_json_key(raw.get(), column.input.base, Some(&column.name))?;
         bind::check_labels(&value, &column.input)?;
@@ -58,7 +58,7 @@ impl Work<'_> {
                     .map(|object| {
                         let mut given = Given::with_capacity(positions.len());
                         for at in &positions {
-                            match self.from_object(object, &self.program.table.columns[*at])? {
+                            match self.object_value(object, &self.program.table.columns[*at])? {
                                 Some(value) => given.push((*at, value)),
                                 None if *missing_default => {}
                                 None => given.push((*at, Value::Null)),

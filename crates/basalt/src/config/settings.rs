@@ -287,7 +287,7 @@ fn deserialize<T: serde::de::DeserializeOwned>(value: Value, path: &Path) -> Res
 /// For "unknown field `x`, expected one of `a`, `b`": the known name nearest to x.
 fn nearest(message: &str) -> Option<String> {
     let mut names = message.split('`').skip(1).step_by(2);
-    if !message.starts_with("unknown field") {
+    if !message.contains("unknown field") {
         return None;
     }
     let unknown = names.next()?;
@@ -345,3 +345,6 @@ fn boolean(env: &Environment, name: &str) -> Result<Option<bool>, ConfigError> {
         Some(other) => Err(ConfigError(format!("{name}=\"{other}\" is neither true nor false"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
