@@ -277,10 +277,12 @@ fn expand_value(value: &mut Value, env: &Environment) {
 fn deserialize<T: serde::de::DeserializeOwned>(value: Value, path: &Path) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let key = error.path().to_string();
+        // The first line says what; where, the path has said.
         let message = error.into_inner().to_string();
+        let message = message.trim().lines().next().unwrap_or_default().to_owned();
         let near = nearest(&message).map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
         let at = if key == "." { String::new() } else { format!(", at {key}") };
-        ConfigError(format!("{}{at}: {}{near}", path.display(), message.trim()))
+        ConfigError(format!("{}{at}: {}{near}", path.display(), message))
     })
 }
 
