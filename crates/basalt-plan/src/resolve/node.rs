@@ -163,9 +163,13 @@ impl<'c> Resolver<'c> {
         let Child { level: child, from, on } = self.child(level, found)?;
         let inner = self.conditions(&child, &embed.node)?;
         let right = from.into_iter().next().ok_or_else(|| SqlError::internal("an embed without its table"))?;
-        let left = parts.from.pop().ok_or_else(|| SqlError::internal("a level without its table"))?;
+        // The level's own table comes first; a junction behind it is no part of the join, whose condition could not see across.
+        if parts.from.is_empty() {
+            return Err(SqlError::internal("a level without its table").into());
+        }
+        let left = parts.from.remove(0);
         let on = Expr::and(on, inner);
-        parts.from.push(From::Join { kind: JoinKind::Left, left: Box::new(left), right: Box::new(right), on });
+        parts.from.insert(0, From::Join { kind: JoinKind::Left, left: Box::new(left), right: Box::new(right), on });
         Ok(child)
     }
 
@@ -182,9 +186,7 @@ impl<'c> Resolver<'c> {
         let inner = self.conditions(&child.level, &embed.node)?;
         let rows = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
         let columns = rows.columns();
-        if let Body::Select(select) = &rows.body
-            && !select.group_by.is_empty()
-        {
+        if embed.node.select.iter().any(|item| matches!(item, Item::Field { aggregate: Some(_), .. })) {
             return Err(ResolveError::NotImplemented(NO_AGGREGATES));
         }
         for (at, (name, ty)) in (1_i16..).zip(columns) {

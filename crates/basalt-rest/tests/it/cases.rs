@@ -10,22 +10,67 @@ use basalt_types::{Claims, Session};
 use bytes::Bytes;
 
 /// The repository's root.
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The surface in process.
-struct InProcess {
+pub struct InProcess {
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
+    engine: Option<Arc<SqliteEngine>>,
     rest: Option<Rest>,
     files: usize,
 }
 
 impl InProcess {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        Self { runtime, folder: tempfile::tempdir().expect("a folder"), rest: None, files: 0 }
+        Self { runtime, folder: tempfile::tempdir().expect("a folder"), engine: None, rest: None, files: 0 }
+    }
+
+    /// The catalog of the file in use.
+    pub fn catalog(&self) -> Option<Arc<basalt_catalog::Catalog>> {
+        use basalt_engine::Engine as _;
+        self.engine.as_ref().map(|e| e.catalog())
+    }
+}
+
+/// A fixture's SQL.
+pub fn fixture_text(name: &str) -> Result<String, String> {
+    let path = root().join("tests/fixtures").join(format!("{name}.sql"));
+    std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// One exposed schema is the usual case; the fixture of cases about profiles has two.
+pub fn config(fixture: Option<&str>) -> RestConfig {
+    let schemas: &[&str] = if fixture == Some("profiles") { &["public", "shop"] } else { &["public"] };
+    RestConfig { schemas: schemas.iter().map(|s| (*s).to_owned()).collect(), ..RestConfig::default() }
+}
+
+/// A request as the gateway hands it on.
+pub fn http_request(request: &Request) -> Result<http::Request<Bytes>, String> {
+    let target = request.target.strip_prefix("/rest/v1").unwrap_or(&request.target);
+    // As clients' URL functions send it.
+    let target = target.replace('>', "%3E");
+    let target = if target.starts_with('/') { target } else { format!("/{target}") };
+    let mut builder = http::Request::builder().method(request.method.as_str()).uri(target);
+    for (name, value) in &request.headers {
+        builder = builder.header(name, value);
+    }
+    builder.body(Bytes::from(request.body.clone())).map_err(|e| e.to_string())
+}
+
+/// The session of a case's role.
+pub fn session(role: Option<&Role>) -> Session {
+    match role {
+        None | Some(Role::Anon) => Session::of_role("anon"),
+        Some(Role::ServiceRole) => Session::of_role("service_role"),
+        Some(Role::Authenticated { sub }) => {
+            let claims = serde_json::json!({"sub": sub, "role": "authenticated"});
+            let claims = Claims::new(claims.as_object().cloned().unwrap_or_default());
+            Session { claims: Some(Arc::new(claims)), ..Session::of_role("authenticated") }
+        }
     }
 }
 
@@ -37,40 +82,18 @@ impl Answer for InProcess {
         options.auto_expose_new_tables = true;
         let engine = SqliteEngine::open(options).map_err(|e| e.to_string())?;
         if let Some(fixture) = fixture {
-            let path = root().join("tests/fixtures").join(format!("{fixture}.sql"));
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text };
+            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text: fixture_text(fixture)? };
             engine.apply_migration(&file).map_err(|e| format!("{fixture}: {e:?}"))?;
         }
-        let config = RestConfig { schemas: vec!["public".into(), "shop".into()], ..RestConfig::default() };
-        // One exposed schema is the usual case; files about profiles say so in their fixture's name.
-        let config = if fixture == Some("profiles") { config } else { RestConfig { schemas: vec!["public".into()], ..config } };
+        self.engine = Some(Arc::clone(&engine));
         let engine: Arc<dyn basalt_engine::Engine> = engine;
-        self.rest = Some(Rest::new(engine, config));
+        self.rest = Some(Rest::new(engine, config(fixture)));
         Ok(())
     }
 
     fn answer(&mut self, request: &Request, role: Option<&Role>) -> Result<Response, String> {
         let rest = self.rest.as_ref().ok_or("no file has begun")?;
-        let target = request.target.strip_prefix("/rest/v1").unwrap_or(&request.target);
-        // As clients' URL functions send it.
-        let target = target.replace('>', "%3E");
-        let target = if target.starts_with('/') { target } else { format!("/{target}") };
-        let mut builder = http::Request::builder().method(request.method.as_str()).uri(target);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        let request = builder.body(Bytes::from(request.body.clone())).map_err(|e| e.to_string())?;
-        let session = match role {
-            None | Some(Role::Anon) => Session::of_role("anon"),
-            Some(Role::ServiceRole) => Session::of_role("service_role"),
-            Some(Role::Authenticated { sub }) => {
-                let claims = serde_json::json!({"sub": sub, "role": "authenticated"});
-                let claims = Claims::new(claims.as_object().cloned().unwrap_or_default());
-                Session { claims: Some(Arc::new(claims)), ..Session::of_role("authenticated") }
-            }
-        };
-        let response = self.runtime.block_on(rest.handle(&session, request));
+        let response = self.runtime.block_on(rest.handle(&session(role), http_request(request)?));
         let headers = response
             .headers()
             .iter()

@@ -1,4 +1,7 @@
-//! The REST cases (`tests/cases/rest`) against the SQLite engine, in process; and properties of the parsers.
+//! The REST cases (`tests/cases/rest`) against the SQLite engine, in process, and against PostgreSQL by the
+//! plan's other dialect; and properties of the parsers.
 
 mod cases;
+mod postgres;
 mod properties;
+mod settings;
