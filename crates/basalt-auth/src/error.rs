@@ -323,9 +323,14 @@ pub(crate) fn database(doing: &'static str) -> impl Fn(SqlError) -> AuthError {
     }
 }
 
-/// As [`database`], with an own meaning for a unique key that is taken.
-pub(crate) fn unique_or(taken: AuthError, doing: &'static str) -> impl Fn(SqlError) -> AuthError {
-    move |cause| if cause.state == SqlState::UNIQUE_VIOLATION { taken.clone() } else { database(doing)(cause) }
+/// As [`database`], where an address may be taken by a write at the same time. A unique key of the project's own tables, broken by one
+/// of its triggers, is no such thing.
+pub(crate) fn taken_or(email_taken: AuthError, doing: &'static str) -> impl Fn(SqlError) -> AuthError {
+    move |cause| match cause.constraint.as_deref() {
+        Some("users_email_partial_key") if cause.state == SqlState::UNIQUE_VIOLATION => email_taken.clone(),
+        Some("users_phone_key") if cause.state == SqlState::UNIQUE_VIOLATION => AuthError::PhoneExists,
+        _ => database(doing)(cause),
+    }
 }
 
 /// Versions of the error format, from the header `X-Supabase-Api-Version`.

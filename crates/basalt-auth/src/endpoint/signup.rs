@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use crate::email::EmailAddress;
 use crate::endpoint::new_session;
-use crate::error::{AuthError, unique_or};
+use crate::error::{AuthError, taken_or};
 use crate::json::{self, Params};
 use crate::password::check_strength;
 use crate::route::{Ask, Reply};
@@ -107,7 +107,7 @@ async fn store_new(auth: &Auth, ask: &Ask<'_>, user: User, identity: Identity) -
             Ok(Outcome::New(Box::new((user, identities, session))))
         })
         .await
-        .map_err(unique_or(AuthError::UserAlreadyExists, "Database error saving new user"))
+        .map_err(taken_or(AuthError::UserAlreadyExists, "Database error saving new user"))
 }
 
 /// What a stranger sees of a taken address: what they sent, and nothing of the user who has it.

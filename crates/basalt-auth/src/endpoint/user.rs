@@ -7,7 +7,7 @@ use crate::Auth;
 use crate::caller::Caller;
 use crate::email::EmailAddress;
 use crate::endpoint::{merge, phone};
-use crate::error::{AuthError, unique_or};
+use crate::error::{AuthError, taken_or};
 use crate::json::{self, Params};
 use crate::password::check_strength;
 use crate::route::{Ask, Reply};
@@ -132,5 +132,5 @@ async fn apply(auth: &Auth, caller: Caller, change: Change) -> Result<UserView, 
             Ok(Ok(UserView::new(&user, Some(&identities))))
         })
         .await
-        .map_err(unique_or(AuthError::EmailExists, "Error updating user"))?
+        .map_err(taken_or(AuthError::EmailExists, "Error updating user"))?
 }

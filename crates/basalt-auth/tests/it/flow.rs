@@ -213,7 +213,7 @@ fn imported_bcrypt_hashes_are_replaced_at_sign_in() {
 }
 
 const PROFILES: &str = "
-create table public.profiles (id uuid primary key references auth.users (id) on delete cascade, email text, name text not null);
+create table public.profiles (id uuid primary key references auth.users (id) on delete cascade, email text, name text not null unique);
 create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$
 begin
   insert into public.profiles (id, email, name) values (new.id, new.email, new.raw_user_meta_data ->> 'name');
@@ -239,7 +239,12 @@ fn the_quickstarts_trigger_makes_a_profile_and_its_failure_leaves_no_user() {
     assert_eq!(up.status, 200, "{}", up.text);
     let profile = server.sql("SELECT id, email, name FROM public.profiles", vec![]);
     assert_eq!(profile, [[up.text_at("/user/id").as_str().into(), "ann@example.com".into(), basalt_types::Value::from("Ann")]]);
+    // A taken name is the project's affair, not a taken address.
+    let body = json!({"email": "other@example.com", "password": PASSWORD, "data": {"name": "Ann"}});
+    assert_eq!(server.ask(Ask::new("POST", "/signup").json(body)).code(), (500, "unexpected_failure".into()));
     let path = format!("/admin/users/{}", up.text_at("/user/id"));
+    let same_id = json!({"email": "third@example.com", "id": up.text_at("/user/id"), "user_metadata": {"name": "Cy"}});
+    assert_eq!(server.ask(Ask::new("POST", "/admin/users").admin().json(same_id)).code(), (500, "unexpected_failure".into()));
     assert_eq!(server.ask(Ask::new("DELETE", &path).admin()).status, 200);
     assert_eq!(count("SELECT count(*) FROM public.profiles"), basalt_types::Value::Int(0));
 }

@@ -8,7 +8,7 @@ use super::{ban, imported_hash};
 use crate::Auth;
 use crate::email::EmailAddress;
 use crate::endpoint::{merge, phone};
-use crate::error::{AuthError, unique_or};
+use crate::error::{AuthError, taken_or};
 use crate::json::{self, Params};
 use crate::password::check_length;
 use crate::route::{Ask, Reply};
@@ -145,5 +145,5 @@ async fn store(auth: &Auth, user: User, after: After) -> Result<UserView, AuthEr
             Ok(UserView::new(&user, Some(&identities)))
         })
         .await
-        .map_err(unique_or(AuthError::EmailExists, "Database error creating new user"))
+        .map_err(taken_or(AuthError::EmailExists, "Database error creating new user"))
 }

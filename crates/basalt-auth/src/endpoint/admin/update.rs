@@ -7,7 +7,7 @@ use super::{ban, find, imported_hash};
 use crate::Auth;
 use crate::email::EmailAddress;
 use crate::endpoint::{merge, phone};
-use crate::error::{AuthError, unique_or};
+use crate::error::{AuthError, taken_or};
 use crate::json::{self, Params};
 use crate::password::check_strength;
 use crate::route::{Ask, Reply};
@@ -110,6 +110,6 @@ pub(crate) async fn answer(auth: &Auth, ask: &Ask<'_>, id: &str) -> Reply {
             Ok(Ok(UserView::new(&user, Some(&identities))))
         })
         .await
-        .map_err(unique_or(AuthError::EmailExists, "Error updating user"))??;
+        .map_err(taken_or(AuthError::EmailExists, "Error updating user"))??;
     Ok(json::respond(StatusCode::OK, &view))
 }
