@@ -117,7 +117,8 @@ describe('refusals', () => {
   it('no relation', async () => {
     assert.deepEqual(await posts('id, items(id)'), refused(
       400, 'PGRST200', "Could not find a relationship between 'posts' and 'items' in the schema cache",
-      "Searched for a foreign key relationship between 'posts' and 'items' in the schema 'public', but no matches were found."))
+      "Searched for a foreign key relationship between 'posts' and 'items' in the schema 'public', but no matches were found.",
+      "Perhaps you meant 'tags' instead of 'items'."))
   })
   it('ordering by a relation to many', async () => {
     assert.deepEqual(await anon.from('posts').select('id, comments(id)').order('comments(id)'), refused(

@@ -28,10 +28,11 @@ describe('select', () => {
   it('drops nulls when asked', async () => {
     assert.deepEqual(await posts('id, rating').eq('id', 3).stripNulls(), ok([{ id: 3 }]))
   })
+  // Values are quoted as in PostgreSQL's text of a row: with blanks, commas, quotes, parentheses.
   it('writes CSV', async () => {
     assert.deepEqual(
       await posts('id, title').order('id').csv(),
-      ok('id,title\n1,First light\n2,Second thoughts\n3,"Über alles, was ""bleibt"""'))
+      ok('id,title\n1,"First light"\n2,"Second thoughts"\n3,"Über alles, was ""bleibt"""'))
   })
 })
 

@@ -58,7 +58,7 @@ def test_one_object(basalt):
 
 
 def test_csv(basalt):
-    assert basalt.anon().table("posts").select("id,title").eq("id", 1).csv().execute().data == "id,title\n1,First light"
+    assert basalt.anon().table("posts").select("id,title").eq("id", 1).csv().execute().data == 'id,title\n1,"First light"'
 
 
 def test_embeds(basalt):
