@@ -2,7 +2,7 @@
 
 use super::cursor::{Parsed, Parser};
 use super::lexer::Kind;
-use crate::tree::{Alias, Expr, FromItem, JoinKind, JoinOn, TypeName};
+use crate::tree::{Alias, Expr, ExprKind, FromItem, JoinKind, JoinOn, TypeName};
 
 type FunctionAlias = (Option<Alias>, Vec<(String, TypeName)>);
 
@@ -105,14 +105,14 @@ impl Parser<'_> {
                 if !p.is_call() || p.is_sym("(") {
                     return p.unexpected();
                 }
-                let call = p.primary()?;
+                let call = p.function_expr()?;
                 if p.is("as") { p.other("ROWS FROM with column definitions") } else { Ok(call) }
             })?;
             return self.function(calls, lateral);
         }
         let only = self.is("only");
         if !only && self.is_call() {
-            let call = self.primary()?;
+            let call = self.function_expr()?;
             return self.function(vec![call], lateral);
         }
         if lateral {
@@ -136,6 +136,26 @@ impl Parser<'_> {
             }
         }
         Ok(FromItem::Table { name, only, alias, sample })
+    }
+
+    /// A function's call in any of its spellings, and nothing else.
+    pub(crate) fn function_expr(&mut self) -> Parsed<Expr> {
+        let here = self.at;
+        let cast = self.is("cast");
+        let expr = self.primary()?;
+        match expr.kind {
+            ExprKind::Call(_)
+            | ExprKind::Coalesce(_)
+            | ExprKind::NullIf(..)
+            | ExprKind::Extreme { .. }
+            | ExprKind::Keyword(..)
+            | ExprKind::Special(_) => Ok(expr),
+            ExprKind::Cast(..) if cast => Ok(expr),
+            _ => {
+                self.at = here;
+                self.unexpected()
+            }
+        }
     }
 
     /// Whether a function is next: a dotted name before a bracket, or a word that is one by itself.

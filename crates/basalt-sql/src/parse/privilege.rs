@@ -15,7 +15,10 @@ impl Parser<'_> {
             return self.other("REVOKE … OPTION FOR");
         }
         let privileges = self.privileges()?;
-        if self.is(if is_grant { "to" } else { "from" }) {
+        if !privileges.is_empty() && self.is(if is_grant { "to" } else { "from" }) {
+            if privileges.iter().any(|(_, columns)| !columns.is_empty()) {
+                return self.unexpected();
+            }
             let roles = privileges.into_iter().map(|(role, _)| role).collect();
             return self.grant_role(is_grant, roles, admin_only);
         }

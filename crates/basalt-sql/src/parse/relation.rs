@@ -1,5 +1,6 @@
 //! Indexes, policies, triggers, views, types, domains, sequences, extensions, schemas.
 
+use super::ParseError;
 use super::cursor::{Parsed, Parser};
 use super::lexer::Kind;
 use crate::tree::{
@@ -66,8 +67,8 @@ impl Parser<'_> {
         } else if self.is_col_id() && !self.is_sym_at(1, "(") && !self.is_sym_at(1, ".") {
             Expr { kind: ExprKind::Column(vec![self.col_id()?]), pos }
         } else {
-            let expr = self.primary()?;
-            if matches!(expr.kind, ExprKind::Column(_) | ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Special(_)) {
+            let expr = self.function_expr()?;
+            if expr.kind == ExprKind::Special("default".to_owned()) {
                 return self.unexpected();
             }
             expr
@@ -167,6 +168,14 @@ impl Parser<'_> {
             deferrable: Deferrable::default(),
         };
         loop {
+            let again = (trigger.insert && self.is("insert"))
+                || (trigger.update && self.is("update"))
+                || (trigger.delete && self.is("delete"))
+                || (trigger.truncate && self.is("truncate"));
+            if again {
+                let message = "duplicate trigger events specified".to_owned();
+                return Err(ParseError::syntax(message, self.pos()).into());
+            }
             match self.eat_any(&["insert", "update", "delete", "truncate"]) {
                 Some("insert") => trigger.insert = true,
                 Some("delete") => trigger.delete = true,

@@ -67,7 +67,8 @@ impl Parser<'_> {
             self.advance();
             return Ok(("search_path".to_owned(), one(self.string()?)));
         }
-        if self.eat("names") {
+        if self.is("names") && matches!(self.token(1), Kind::Str(_) | Kind::Eof) {
+            self.advance();
             let value = if let Kind::Str(_) = self.peek() { one(self.string()?) } else { SettingValue::Default };
             return Ok(("client_encoding".to_owned(), value));
         }

@@ -2,8 +2,8 @@
 
 use super::Out;
 use crate::tree::{
-    Alias, Assignment, ConflictTarget, CteBody, Delete, Expr, FromItem, Insert, JoinKind, JoinOn, Query, Select, SelectItem,
-    SetExpr, SetOp, Update, With,
+    Alias, Assignment, ConflictTarget, CteBody, Delete, Expr, ExprKind, FromItem, Insert, JoinKind, JoinOn, Query, Select,
+    SelectItem, SetExpr, SetOp, Update, With,
 };
 
 impl Out {
@@ -178,6 +178,14 @@ impl Out {
             FromItem::Function { calls, lateral, with_ordinality, alias, columns } => {
                 self.put_if(*lateral, "LATERAL ");
                 match calls.as_slice() {
+                    // FROM takes a cast only as a function.
+                    [Expr { kind: ExprKind::Cast(expr, ty), .. }] => {
+                        self.put("CAST(");
+                        self.expr(expr, 0);
+                        self.put(" AS ");
+                        self.type_name(ty);
+                        self.put(")");
+                    }
                     [call] => self.expr(call, 0),
                     calls => {
                         self.put("ROWS FROM (");
@@ -258,7 +266,7 @@ impl Out {
                 ConflictTarget::Index(keys, filter) => {
                     self.put(" ");
                     self.parens(keys, |out, key| match &key.kind {
-                        crate::tree::ExprKind::Collate(inner, name) => {
+                        ExprKind::Collate(inner, name) => {
                             out.index_key(inner);
                             out.put(" COLLATE ");
                             out.name(name);

@@ -7,6 +7,25 @@ use crate::tree::{
     ParamMode, PolicyCommand, Statement, TypeName,
 };
 
+/// The privileges of PostgreSQL.
+const PRIVILEGES: [&str; 15] = [
+    "select",
+    "insert",
+    "update",
+    "delete",
+    "truncate",
+    "references",
+    "trigger",
+    "usage",
+    "execute",
+    "create",
+    "connect",
+    "temporary",
+    "maintain",
+    "set",
+    "alter system",
+];
+
 impl Out {
     pub(super) fn statement(&mut self, statement: &Statement) {
         match statement {
@@ -391,7 +410,13 @@ impl Out {
             self.put("ALL");
         }
         self.list(&grant.privileges, |out, (privilege, columns)| {
-            out.put(&privilege.to_ascii_uppercase());
+            // PostgreSQL takes any name here and refuses unknown ones later.
+            let known = PRIVILEGES.contains(&privilege.as_str());
+            if known {
+                out.put(&privilege.to_ascii_uppercase())
+            } else {
+                out.ident(privilege)
+            }
             out.columns(columns);
         });
         self.put(" ON ");
