@@ -3,9 +3,10 @@
 use basalt_catalog::{Constraint, ConstraintKind, IndexTerm, Relation};
 
 use basalt_sql::typed::{
-    ConflictUpdate, Delete, Expr, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
+    ConflictUpdate, Delete, Expr, ExprKind, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
 };
-use basalt_types::{Oid, SqlError, SqlState};
+use basalt_types::pg::oid;
+use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value};
 
 use super::error::ResolveError;
 use super::level::{Level, Rows};
@@ -124,7 +125,15 @@ impl<'c> Resolver<'c> {
 
     /// RETURNING and the query over it.
     fn returned(&mut self, level: &Level<'c>, ask: &Returning) -> Result<(Vec<Target>, Shown), ResolveError> {
-        let Some(node) = &ask.representation else { return Ok((Vec::new(), Shown::default())) };
+        let Some(node) = &ask.representation else {
+            if !is_shown(ask.output) {
+                return Ok((Vec::new(), Shown::default()));
+            }
+            // Nothing is shown, but the rows are counted: a constant takes no right to read.
+            let one = Expr::new(ExprKind::Const(Value::Int(1)), TypeRef::of(oid::INT4));
+            let target = Target { expr: one, name: "?column?".to_owned() };
+            return Ok((vec![target], Shown { query: None, names: vec!["?column?".to_owned()] }));
+        };
         if !is_shown(ask.output) {
             // Only rights and the Location depend on what is returned.
             return Ok((self.needed(level, node)?, Shown::default()));

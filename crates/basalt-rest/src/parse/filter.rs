@@ -216,14 +216,7 @@ fn is_value(scan: &mut Scan<'_>) -> Result<IsValue, ParseError> {
         ("unknown", IsValue::Unknown),
     ] {
         if scan.rest().get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word)) {
-            scan.take_while({
-                let left = std::cell::Cell::new(word.len());
-                move |_| {
-                    let n = left.get();
-                    left.set(n.saturating_sub(1));
-                    n > 0
-                }
-            });
+            scan.reset(scan.mark() + word.len());
             return Ok(value);
         }
     }
