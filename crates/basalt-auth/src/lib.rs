@@ -22,6 +22,7 @@ mod view;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use basalt_engine::Engine;
 use basalt_token::{ApiKeyRole, Verifier};
@@ -101,6 +102,17 @@ impl Auth {
             limiter: Limiter::new(config.rate_limits),
             config,
         }
+    }
+
+    /// Figures for monitoring: name and value.
+    pub fn figures(&self) -> Vec<(&'static str, u64)> {
+        let figures = self.passwords.figures();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        vec![
+            ("auth_password_hashes", read(&figures.computed)),
+            ("auth_password_hashes_pending", read(&figures.pending)),
+            ("auth_password_hashes_refused", read(&figures.refused)),
+        ]
     }
 
     /// Answers one request, whose path has no `/auth/v1` any more.

@@ -144,6 +144,16 @@ impl Limiter {
         entries.insert(Key::Familiar(account, AddressKey::of(address)), now.0.saturating_add(FAMILIAR_US));
     }
 
+    /// Before a signed-in user's new password is compared with the old one: with a stolen token that would be a way to guess it.
+    ///
+    /// # Errors
+    /// `RateLimited`.
+    pub(crate) fn password_change(&self, user: &str, address: IpAddr, now: Timestamp) -> Result<(), AuthError> {
+        let key = Key::FailureHere(AccountKey::of(user), AddressKey::of(address));
+        let burst = self.limits.failures_per_account_and_address;
+        if take(&mut self.whole_at.lock(), key, burst, FIVE_MINUTES_US, now) { Ok(()) } else { Err(AuthError::RateLimited) }
+    }
+
     fn per_address(&self, address: IpAddr, key: fn(AddressKey) -> Key, burst: u32, now: Timestamp) -> Result<(), AuthError> {
         if address.to_canonical().is_loopback() && !self.limits.counts_loopback {
             return Ok(());

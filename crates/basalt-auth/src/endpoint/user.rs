@@ -63,6 +63,7 @@ pub(crate) async fn put(auth: &Auth, ask: &Ask<'_>) -> Reply {
         }
     }
     if let Some(password) = password {
+        auth.limiter.password_change(&caller.user.id.to_string(), ask.facts.client_ip, auth.clock.now())?;
         change.password_hash = Some(new_password(auth, &caller, &params, password).await?);
     }
     if change.email.is_some() && !auth.config.is_autoconfirm {

@@ -1,6 +1,7 @@
 //! A few threads that hash. Each keeps the memory of one hash, so that all hashing together is bounded, whatever arrives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use argon2::Block;
@@ -30,6 +31,18 @@ pub(crate) struct HashPool {
     hashing: Hashing,
     dummy: Arc<StoredHash>,
     rng: Arc<dyn Rng>,
+    figures: Arc<Figures>,
+}
+
+/// What the pool has done and has to do.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Hashes computed since start.
+    pub computed: AtomicU64,
+    /// Requests waiting or being worked on.
+    pub pending: AtomicU64,
+    /// Requests refused because too many waited.
+    pub refused: AtomicU64,
 }
 
 impl HashPool {
@@ -44,7 +57,7 @@ impl HashPool {
                 tracing::error!(%error, "a thread for password hashes could not be started");
             }
         }
-        Self { jobs: Some(jobs), hashing, dummy: Arc::new(hash::dummy(&hashing)), rng }
+        Self { jobs: Some(jobs), hashing, dummy: Arc::new(hash::dummy(&hashing)), rng, figures: Arc::default() }
     }
 
     /// Hashes a new password.
@@ -52,10 +65,13 @@ impl HashPool {
     /// # Errors
     /// `Overloaded` when too many wait.
     pub(crate) async fn hash(&self, password: Secret) -> Result<String, AuthError> {
-        let (salt, hashing) = (self.salt(), self.hashing);
-        self.run(move |memory| hash::new_hash(password.reveal().as_bytes(), salt, &hashing, memory))
-            .await?
-            .ok_or(AuthError::Database("Error hashing password"))
+        let (salt, hashing, figures) = (self.salt(), self.hashing, Arc::clone(&self.figures));
+        self.run(move |memory| {
+            figures.computed.fetch_add(1, Ordering::Relaxed);
+            hash::new_hash(password.reveal().as_bytes(), salt, &hashing, memory)
+        })
+        .await?
+        .ok_or(AuthError::Database("Error hashing password"))
     }
 
     /// Checks a password against a stored hash. Without one (no such user, no password set), or with one that cannot be computed, it
@@ -64,8 +80,9 @@ impl HashPool {
     /// # Errors
     /// `Overloaded` when too many wait.
     pub(crate) async fn check(&self, stored: Option<String>, password: Secret) -> Result<Checked, AuthError> {
-        let (salt, hashing, dummy) = (self.salt(), self.hashing, Arc::clone(&self.dummy));
+        let (salt, hashing, dummy, figures) = (self.salt(), self.hashing, Arc::clone(&self.dummy), Arc::clone(&self.figures));
         self.run(move |memory| {
+            figures.computed.fetch_add(1, Ordering::Relaxed);
             let password = password.reveal().as_bytes();
             let Some(HashForm::Good(stored)) = stored.as_deref().map(StoredHash::parse) else {
                 dummy.verify(password, memory);
@@ -77,6 +94,11 @@ impl HashPool {
             Checked { is_right, better_hash }
         })
         .await
+    }
+
+    /// For monitoring.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     fn salt(&self) -> [u8; 16] {
@@ -94,10 +116,28 @@ impl HashPool {
             }
         });
         let jobs = self.jobs.as_ref().ok_or(AuthError::Overloaded)?;
-        jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) | TrySendError::Disconnected(_) => AuthError::Overloaded,
-        })?;
+        let _pending = Pending::new(&self.figures);
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = jobs.try_send(job) {
+            self.figures.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(AuthError::Overloaded);
+        }
         answer.await.map_err(|_| AuthError::Overloaded)
+    }
+}
+
+/// Counts a request for as long as somebody waits for it.
+struct Pending<'f>(&'f Figures);
+
+impl<'f> Pending<'f> {
+    fn new(figures: &'f Figures) -> Self {
+        figures.pending.fetch_add(1, Ordering::Relaxed);
+        Self(figures)
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

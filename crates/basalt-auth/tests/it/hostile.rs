@@ -252,3 +252,32 @@ fn a_taken_address_makes_no_second_user() {
     assert_eq!(server.ask(Ask::new("POST", "/signup").json(body)).code(), (422, "user_already_exists".into()));
     assert_eq!(server.sql("SELECT count(*) FROM auth.users", vec![]), [[Value::Int(1)]]);
 }
+
+#[test]
+fn known_and_unknown_accounts_cost_one_hash_each() {
+    let server = Server::start(AuthConfig { is_autoconfirm: false, ..config() });
+    server.sign_up("ann@example.com");
+    let hashes = || server.auth.figures().iter().find(|(name, _)| *name == "auth_password_hashes").map_or(0, |(_, n)| *n);
+    let cost = |ask: &dyn Fn() -> Reply| {
+        let before = hashes();
+        ask();
+        hashes() - before
+    };
+    assert_eq!(cost(&|| server.sign_in("ann@example.com", "wrong", "127.0.0.1")), 1);
+    assert_eq!(cost(&|| server.sign_in("nobody@example.com", "wrong", "127.0.0.1")), 1);
+    let sign_up = |email: &str| server.ask(Ask::new("POST", "/signup").json(json!({"email": email, "password": PASSWORD})));
+    assert_eq!(cost(&|| sign_up("ann@example.com")), 1);
+    assert_eq!(cost(&|| sign_up("bob@example.com")), 1);
+}
+
+#[test]
+fn a_stolen_token_is_no_way_to_guess_the_password() {
+    let server = Server::start(config());
+    let token = server.sign_up("ann@example.com").text_at("/access_token");
+    let guess = |n: u32| {
+        let body = json!({"password": if n == 11 { PASSWORD.to_owned() } else { "short".to_owned() + &n.to_string() }});
+        server.ask(Ask::new("PUT", "/user").bearer(&token).json(body).from(STRANGER)).code()
+    };
+    assert!((0..10).all(|n| guess(n).0 == 200));
+    assert_eq!(guess(11), (429, "over_request_rate_limit".into()));
+}
