@@ -1,4 +1,5 @@
-//! A few threads that hash. Each keeps the memory of one hash, so that all hashing together is bounded, whatever arrives.
+//! A few threads that hash. Each has the memory of one hash, so that all hashing together is bounded, whatever arrives; a thread
+//! with nothing to do gives it back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(crate) struct Figures {
     pub computed: AtomicU64,
     /// Requests waiting or being worked on.
     pub pending: AtomicU64,
+    /// Of these, those no thread has taken.
+    queued: AtomicU64,
     /// Requests refused because too many waited.
     pub refused: AtomicU64,
 }
@@ -49,15 +52,16 @@ impl HashPool {
     pub(crate) fn new(hashing: Hashing, rng: Arc<dyn Rng>) -> Self {
         let (jobs, queue) = sync_channel::<Job>(hashing.queue.max(1));
         let queue = Arc::new(Mutex::new(queue));
+        let figures = Arc::new(Figures::default());
         for n in 0..hashing.threads.max(1) {
-            let queue = Arc::clone(&queue);
+            let (queue, figures) = (Arc::clone(&queue), Arc::clone(&figures));
             let thread = std::thread::Builder::new().name(format!("basalt-hash-{n}"));
-            if let Err(error) = thread.spawn(move || work(&queue)) {
+            if let Err(error) = thread.spawn(move || work(&queue, &figures)) {
                 // The others do the work; with none at all each sign-in is answered 503.
                 tracing::error!(%error, "a thread for password hashes could not be started");
             }
         }
-        Self { jobs: Some(jobs), hashing, dummy: Arc::new(hash::dummy(&hashing)), rng, figures: Arc::default() }
+        Self { jobs: Some(jobs), hashing, dummy: Arc::new(hash::dummy(&hashing)), rng, figures }
     }
 
     /// Hashes a new password.
@@ -117,7 +121,9 @@ impl HashPool {
         });
         let jobs = self.jobs.as_ref().ok_or(AuthError::Overloaded)?;
         let _pending = Pending::new(&self.figures);
+        self.figures.queued.fetch_add(1, Ordering::Relaxed);
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = jobs.try_send(job) {
+            self.figures.queued.fetch_sub(1, Ordering::Relaxed);
             self.figures.refused.fetch_add(1, Ordering::Relaxed);
             return Err(AuthError::Overloaded);
         }
@@ -141,11 +147,15 @@ impl Drop for Pending<'_> {
     }
 }
 
-fn work(queue: &Mutex<Receiver<Job>>) {
+fn work(queue: &Mutex<Receiver<Job>>, figures: &Figures) {
     let mut memory = Vec::new();
     loop {
+        if figures.queued.load(Ordering::Relaxed) == 0 {
+            memory = Vec::new();
+        }
         // The lock is held while waiting: the others wait for it, which is the same.
         let Ok(job) = queue.lock().recv() else { return };
+        figures.queued.fetch_sub(1, Ordering::Relaxed);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
         if outcome.is_err() {
             // The request is answered 503, since its reply was dropped; the thread goes on with fresh memory.
