@@ -27,7 +27,7 @@ long() {
   [ "$failed" = 0 ]
 }
 
-property() { BASALT_PROPERTY_REQUESTS=${BASALT_PROPERTY_REQUESTS:-20000} long basalt guard_property; }
+property() { BASALT_PROPERTY_REQUESTS=${BASALT_PROPERTY_REQUESTS:-20000} long basalt-sqlite guard_; }
 durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt power_cut; }
 kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
 fuzz() {

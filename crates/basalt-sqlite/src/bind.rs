@@ -1,12 +1,15 @@
 //! What is bound to a statement's parameters: literals read as their types, facts of the session, parameters of our own statements.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use basalt_plan::guard::faults::{self, Fault};
 use basalt_plan::plan::{Literal, Literals};
 use basalt_plan::program::{Bind, Compiled, InputType};
 use basalt_sql::typed::SessionParam;
 use basalt_types::pg::oid;
-use basalt_types::{Session, SqlError, SqlState, Timestamp, TypeRef, Value, pg};
+use basalt_types::{Claims, Session, SqlError, SqlState, Timestamp, TypeRef, Value, pg};
+use parking_lot::Mutex;
 
 use crate::connection::{Connection, Prepared};
 
@@ -135,6 +138,25 @@ pub(crate) fn check_labels(value: &Value, ty: &InputType) -> Result<(), SqlError
 /// # Errors
 /// 22P02 when the subject is no uuid, 42704 for a setting that is not there and must be.
 pub(crate) fn session_value(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value, SqlError> {
+    if faults::on(Fault::PreviousClaims) {
+        return fact(param, &with_claims_before(session), now);
+    }
+    fact(param, session, now)
+}
+
+/// A deliberate mistake, for the tests that must notice it: the session with the claims of the one before it.
+fn with_claims_before(session: &Session) -> Session {
+    type Kept = Option<Arc<Claims>>;
+    static SEEN: Mutex<(Kept, Kept)> = Mutex::new((None, None));
+    let mut seen = SEEN.lock();
+    let (before, current) = &mut *seen;
+    if *current != session.claims {
+        *before = std::mem::replace(current, session.claims.clone());
+    }
+    Session { claims: before.clone(), ..session.clone() }
+}
+
+fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value, SqlError> {
     let claim = |name: &str| session.claims.as_ref().and_then(|claims| claims.get(name));
     let claim_text = |name: &str| {
         claim(name).map(|value| match value {

@@ -82,7 +82,12 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
                     printer.raw(" AS body");
                 }
             }
-            printer.raw(", (SELECT count(*) FROM pgrst_source) AS rows, NULL::bigint AS total");
+            // An inner embed may leave written rows out of the body.
+            printer.raw(match plan.output {
+                Output::None => ", (SELECT count(*) FROM pgrst_source) AS rows",
+                _ => ", count(*) AS rows",
+            });
+            printer.raw(", NULL::bigint AS total");
             match (plan.output, representation) {
                 (Output::None, _) => {}
                 (_, Some(query)) => {
