@@ -133,6 +133,14 @@ impl Sequences {
         self.0.lock().get(&oid).map(|c| (c.last, c.is_called)).ok_or_else(|| unknown(oid))
     }
 
+    /// A counter's name, for messages.
+    ///
+    /// # Errors
+    /// 42P01 when there is no such counter.
+    pub(crate) fn name(&self, oid: Oid) -> Result<String, SqlError> {
+        self.0.lock().get(&oid).map(|c| c.name.clone()).ok_or_else(|| unknown(oid))
+    }
+
     /// Counters that moved since they were stored.
     pub(crate) fn dirty(&self) -> Vec<(Oid, i64, bool)> {
         self.0.lock().iter().filter(|(_, c)| c.dirty).map(|(oid, c)| (*oid, c.last, c.is_called)).collect()

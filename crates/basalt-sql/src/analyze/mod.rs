@@ -87,7 +87,7 @@ impl Default for Context {
 /// A row that an expression may name: `new.title`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedRow {
-    /// `new`, `old`, a record variable, as folded.
+    /// `new`, `old`, a record variable, as folded; empty when its columns are named without it.
     pub name: String,
     /// The range its columns are given as.
     pub range: RangeId,

@@ -251,6 +251,13 @@ impl Analyzer<'_> {
         if let Some(variable) = variable {
             return Ok(variable);
         }
+        // A row without a name: VALUE of a domain's check.
+        let mut nameless = self.ctx.rows.iter().rev().filter(|row| row.name.is_empty());
+        if let Some((range, (_, number, ty))) =
+            nameless.find_map(|row| Some((row.range, row.columns.iter().find(|(column, ..)| column == name)?)))
+        {
+            return Ok(Expr::column(range, *number, *ty));
+        }
         if let Some(row) = self.whole_row(name) {
             return Ok(row);
         }

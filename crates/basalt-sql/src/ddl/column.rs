@@ -208,7 +208,7 @@ impl Ddl {
                 let Some(column) = table.column_at(used) else { continue };
                 if used == *attnum || column.generated.is_some() || pending.generated.iter().any(|(a, _)| *a == used) {
                     return Err(Refusal::invalid(
-                        SqlState::SYNTAX_ERROR,
+                        SqlState::INVALID_OBJECT_DEFINITION,
                         format!("cannot use generated column \"{}\" in column generation expression", column.name),
                     )
                     .detail("A generated column cannot reference another generated column.")

@@ -232,7 +232,9 @@ impl Ddl {
     }
 
     pub(super) fn rename_column(&mut self, table: Relation, from: &str, to: &str) -> Result {
-        let attnum = self.attnum(&table, from)?;
+        // Only here does PostgreSQL's message not name the table.
+        let unknown = || Refusal::invalid(SqlState::UNDEFINED_COLUMN, format!("column \"{from}\" does not exist"));
+        let attnum = table.column(from).ok_or_else(unknown)?.attnum;
         if table.column(to).is_some() {
             return Err(Refusal::invalid(
                 SqlState::DUPLICATE_COLUMN,

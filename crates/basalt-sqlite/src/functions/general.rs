@@ -72,7 +72,11 @@ fn sequence(call: &Call<'_>) -> Oid {
 fn currval(call: &Call<'_>) -> Result<Value, SqlError> {
     match call.services.sequences.last(sequence(call))? {
         (last, true) => Ok(Value::Int(last)),
-        _ => refuse(SqlState::NOT_IN_PREREQUISITE_STATE, "currval of the sequence is not yet defined in this session"),
+        _ => {
+            let name = call.services.sequences.name(sequence(call))?;
+            let text = format!("currval of sequence \"{name}\" is not yet defined in this session");
+            Err(SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, text))
+        }
     }
 }
 

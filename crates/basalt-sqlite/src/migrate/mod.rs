@@ -134,8 +134,10 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
             schema::take(desk, &catalog, step, &mut notices).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
         }
         check_triggers(desk, &before, &catalog).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
-        if desk.connection.has_foreign_key_violations() {
-            let error = keys::find_violation(desk.connection, &catalog);
+        // Initially deferred keys wait for the end of the file, which is the job's.
+        if desk.connection.has_foreign_key_violations()
+            && let Some(error) = keys::find_immediate_violation(desk.connection, &catalog, keys::Side::Referring)
+        {
             return Err(MigrationError::at(text, statement.pos.0, error));
         }
     }

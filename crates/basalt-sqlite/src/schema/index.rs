@@ -37,7 +37,8 @@ fn terms(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &Index)
 /// # Errors
 /// 23505 when it is unique and rows are equal in it.
 pub(crate) fn create(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &Index) -> Result<(), SqlError> {
-    if !has_storage(index) {
+    // A rebuild of the table in the same statement makes all its indexes.
+    if !has_storage(index) || exists(desk.connection, &index_name(catalog, relation, &index.name))? {
         return Ok(());
     }
     let connection = desk.connection;
@@ -148,9 +149,7 @@ pub(crate) fn create_missing(desk: &Desk<'_>, catalog: &Catalog, relation: &Rela
             .any(|c| Some(c.oid) == index.constraint && matches!(c.kind, basalt_catalog::ConstraintKind::PrimaryKey { .. }))
     };
     for index in relation.indexes.iter().filter(|index| !is_primary(index)) {
-        if !exists(desk.connection, &index_name(catalog, relation, &index.name))? {
-            create(desk, catalog, relation, index)?;
-        }
+        create(desk, catalog, relation, index)?;
     }
     Ok(())
 }

@@ -105,6 +105,17 @@ pub(super) fn copy(
         Some([only]) => relation.column_at(*only).is_some_and(|c| declared_type(catalog, c.type_ref()) == "INTEGER"),
         _ => false,
     };
+    // SQLite would number the NULLs of a key that is the rowid.
+    if is_rowid_key
+        && let Some([only]) = relation.primary_key()
+        && !convert.iter().any(|c| c.attnum == *only)
+    {
+        let key = column(relation, *only)?;
+        let nulls = format!("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", quoted(from), quoted(&key.name));
+        if !desk.connection.query_once(&nulls, &[])?.is_empty() {
+            return Err(contains_nulls(relation, &key.name));
+        }
+    }
     // A key that is the rowid has its own values.
     let sql = if is_rowid_key { sql.replacen("(rowid, ", "(", 1).replacen("SELECT rowid, ", "SELECT ", 1) } else { sql };
     let all: Vec<&Compiled> = compiled.iter().collect();
@@ -188,10 +199,12 @@ pub(super) fn validate_not_null(
     if connection.query_once(&sql, &[])?.is_empty() {
         return Ok(());
     }
-    Err(SqlError::new(
-        SqlState::NOT_NULL_VIOLATION,
-        format!("column \"{}\" of relation \"{}\" contains null values", column.name, relation.name),
-    ))
+    Err(contains_nulls(relation, &column.name))
+}
+
+fn contains_nulls(relation: &Relation, column: &str) -> SqlError {
+    let text = format!("column \"{column}\" of relation \"{}\" contains null values", relation.name);
+    SqlError::new(SqlState::NOT_NULL_VIOLATION, text)
 }
 
 /// Tables with a column of a type or of its array type: (relation, column name, is array).

@@ -36,7 +36,8 @@ fn action_text(action: Action) -> &'static str {
         Action::Restrict => "RESTRICT",
         Action::Cascade => "CASCADE",
         Action::SetNull => "SET NULL",
-        Action::SetDefault => "SET DEFAULT",
+        // Defaults are the catalog's: the write path sets them.
+        Action::SetDefault => "NO ACTION",
     }
 }
 
@@ -118,7 +119,7 @@ pub(crate) fn add_column(connection: &Connection, catalog: &Catalog, relation: &
 /// Drops a column that no key or index has.
 pub(crate) fn drop_column(connection: &Connection, catalog: &Catalog, relation: &Relation, name: &str) -> Result<(), SqlError> {
     let table = quoted(&storage_name(catalog, relation));
-    if relation.columns.is_empty() {
+    if relation.columns.is_empty() && stored_columns(connection, &storage_name(catalog, relation))?.len() == 1 {
         connection.query_once(&format!("ALTER TABLE {table} ADD COLUMN \"basalt_empty\" INTEGER"), &[])?;
     }
     connection.query_once(&format!("ALTER TABLE {table} DROP COLUMN {}", quoted(name)), &[])?;

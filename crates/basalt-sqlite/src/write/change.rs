@@ -155,7 +155,9 @@ impl Work<'_> {
             }
             waiting = still;
         }
+        let actions = if order.is_empty() { Vec::new() } else { self.referential_actions(false)? };
         for Pending { new, old, .. } in order.into_iter().flatten() {
+            self.refer(&actions, &old, Some(&new))?;
             self.keep_returned(&new)?;
             self.changes.push(Change { new: Some(new), old: Some(old) });
         }
@@ -188,7 +190,9 @@ impl Work<'_> {
             self.keep_returned(&old)?;
             gone.push((rowid, old));
         }
+        let actions = if gone.is_empty() { Vec::new() } else { self.referential_actions(true)? };
         for (rowid, old) in gone {
+            self.refer(&actions, &old, None)?;
             let stored = {
                 let mut facts = Row::none(&self.program.table);
                 facts.old = Some(&old);

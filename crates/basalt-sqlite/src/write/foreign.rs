@@ -7,7 +7,7 @@ use basalt_types::{SqlError, SqlState, Value};
 use super::Work;
 use super::row::Row;
 use crate::error::Failure;
-use crate::keys::shown;
+use crate::keys::{self, shown};
 
 impl Work<'_> {
     /// Keys that the statement violates. Initially deferred ones may wait for the end of the transaction.
@@ -35,7 +35,11 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(())
+        // What is left was done by referential actions, in tables that the statement does not name.
+        if program.child_keys.is_empty() {
+            return Ok(());
+        }
+        keys::find_immediate_violation(self.desk.connection, &self.desk.catalog(), keys::Side::Referenced).map_or(Ok(()), Err)
     }
 
     /// MATCH FULL: all columns or none.

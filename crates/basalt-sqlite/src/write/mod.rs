@@ -7,6 +7,7 @@
 //! - [`unique`]: which key collided, ON CONFLICT;
 //! - [`insert`], [`change`]: the statements;
 //! - [`foreign`]: keys that are violated when the last row is written;
+//! - [`refer`]: referential actions on tables with triggers, and SET DEFAULT;
 //! - [`trigger`]: BEFORE and AFTER ROW triggers;
 //! - [`show`]: RETURNING and the answer's body.
 
@@ -15,6 +16,7 @@ mod check;
 mod foreign;
 mod input;
 mod insert;
+mod refer;
 mod row;
 mod show;
 mod trigger;

@@ -22,8 +22,8 @@ use crate::readers::answer::{too_long, write_rows};
 /// The write's; a number of rows other than promised.
 pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Facts<'_>) -> Result<Answer, RunError> {
     let program = &ready.program;
-    if let Representation::Rows(shapes) = &program.representation {
-        desk.connection.context().set_shapes(Some(Shapes::new(shapes)));
+    if !matches!(program.representation, Representation::None) {
+        desk.connection.context().set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
     }
     let written = run_write(desk, ready, facts, run.payload.as_deref(), run.plan.max_affected)?;
     if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && written.affected != 1 {
@@ -32,11 +32,8 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     let mut body = Vec::new();
     let rows = match &program.representation {
         Representation::None => written.affected,
-        Representation::Rows(shapes) => {
-            let shapes = Shapes::new(shapes);
-            render(&written.returned, &shapes, run, &mut body)?
-        }
-        Representation::Query(read) => query(desk, read, &program.table, &written, facts, run, &mut body)?,
+        Representation::Rows(_) => render(&written.returned, &ready.shapes, run, &mut body)?,
+        Representation::Query(read) => query(desk, ready, read, &written, facts, run, &mut body)?,
     };
     if matches!(run.plan.output, Output::Object { .. }) && rows != 1 {
         return Err(RunError::NotSingular(rows));
@@ -106,20 +103,18 @@ fn render(returned: &[Vec<Value>], shapes: &Shapes, run: &Run, body: &mut Vec<u8
 /// A query over the returned rows, under the caller's policies.
 fn query(
     desk: &Desk<'_>,
-    read: &Arc<ReadProgram>,
-    table: &TableFacts,
+    ready: &ReadyWrite,
+    read: &ReadProgram,
     written: &Written,
     facts: &Facts<'_>,
     run: &Run,
     body: &mut Vec<u8>,
 ) -> Result<u64, SqlError> {
-    let shapes = Shapes::new(&read.shapes);
-    desk.connection.context().set_shapes(Some(Arc::clone(&shapes) as Arc<dyn std::any::Any + Send + Sync>));
     let rows = Value::Text(rows_text(&written.returned));
-    let mut row = Row::none(table);
+    let mut row = Row::none(&ready.program.table);
     row.written = Some(&rows);
     let mut statement = bind::prepare(desk.connection, &read.rows, facts, &row)?;
-    write_rows(&mut statement, &shapes, run.plan.output, run.limits.max_response_bytes, body)
+    write_rows(&mut statement, &ready.shapes, run.plan.output, run.limits.max_response_bytes, body)
 }
 
 /// Rows as the text of a JSON array of arrays: see [`basalt_plan::program::Bind::Written`].
