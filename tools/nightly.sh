@@ -2,11 +2,12 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [corpus] [features] [bench]      all by default
+#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [footprint] [corpus] [features] [bench]      all by default
 #
 #   BASALT_PROPERTY_REQUESTS  made-up requests compared between SQLite and PostgreSQL
 #   BASALT_CUTS               power cuts under concurrent writers
 #   BASALT_KILLS              kill -9 of a server under load
+#   BASALT_BOUNDED_ROWS       rows of the table that strangers query
 #   BASALT_FUZZ_SECONDS       time for each fuzz target
 #   BASALT_CORPUS             folder of real projects' migrations
 set -eu
@@ -28,7 +29,7 @@ long() {
 }
 
 property() { BASALT_PROPERTY_REQUESTS=${BASALT_PROPERTY_REQUESTS:-20000} long basalt-sqlite guard_; }
-durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt power_cut; }
+durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt-sqlite power_cut; }
 kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
 fuzz() {
   export BASALT_FUZZ_SECONDS="${BASALT_FUZZ_SECONDS:-300}"
@@ -38,7 +39,8 @@ fuzz() {
   long basalt-token fuzz || status=1
   return "$status"
 }
-bounded() { long basalt bounded; }
+bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }
+footprint() { long basalt footprint; }
 corpus() {
   [ -d "${BASALT_CORPUS:-}" ] || { say "BASALT_CORPUS names no folder: clone the projects to measure and set it"; return 1; }
   long basalt corpus
@@ -46,12 +48,12 @@ corpus() {
 features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- property durability kills fuzz bounded corpus features bench; fi
+if [ $# = 0 ]; then set -- property durability kills fuzz bounded footprint corpus features bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres
 status=0
 for name in "$@"; do
-  case $name in property | durability | kills | fuzz | bounded | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in property | durability | kills | fuzz | bounded | footprint | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures
