@@ -68,8 +68,8 @@ impl Figures {
         Gauge::of(&self.in_flight)
     }
 
-    /// The text form.
-    pub fn render(&self, engine: &EngineFigures) -> String {
+    /// The text form, with the engine's figures and auth's (name and value).
+    pub fn render(&self, engine: &EngineFigures, auth: &[(&'static str, u64)]) -> String {
         let mut out = String::with_capacity(4096);
         out.push_str("# HELP basalt_http_requests_total Answered requests.\n# TYPE basalt_http_requests_total counter\n");
         for route in Route::ALL {
@@ -102,6 +102,9 @@ impl Figures {
         }
         for (name, value) in &engine.counters {
             let _ = writeln!(out, "# TYPE basalt_engine_{name}_total counter\nbasalt_engine_{name}_total {value}");
+        }
+        for (name, value) in auth {
+            let _ = writeln!(out, "# TYPE basalt_auth_{name} gauge\nbasalt_auth_{name} {value}");
         }
         out
     }

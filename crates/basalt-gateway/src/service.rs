@@ -149,7 +149,7 @@ impl Gateway {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
-        let text = self.figures.render(&self.surfaces.engine.figures());
+        let text = self.figures.render(&self.surfaces.engine.figures(), &self.surfaces.auth.figures());
         reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(text))
     }
 

@@ -58,9 +58,10 @@ pub(crate) async fn answer(auth: &Auth, ask: &Ask<'_>) -> Reply {
     let mut user = User::new(auth.rng.uuid(), &config.audience, now);
     user.email = Some(email.as_str().to_owned());
     user.encrypted_password = Some(hash);
-    user.user_metadata = data.clone();
     user.app_metadata = of_provider("email");
     let identity = Identity::new(auth.rng.uuid(), user.id, "email", ("email", email.as_str()), false, &data, now);
+    // The original keeps what the identity says in the user's metadata too (seen in dumps of its auth.users).
+    user.user_metadata = identity.identity_data.clone();
     match store_new(auth, ask, user, identity).await? {
         Outcome::New(new) => {
             let (user, identities, session) = *new;
@@ -118,7 +119,10 @@ fn made_up(auth: &Auth, taken: &User, data: Object) -> User {
     user.role = String::new();
     user.email = taken.email.clone();
     user.confirmation_sent_at = Some(now);
-    user.user_metadata = data;
+    // As the metadata of a new user looks, so that it does not tell the two apart.
+    user.user_metadata =
+        Identity::new(user.id, user.id, "email", ("email", taken.email.as_deref().unwrap_or_default()), false, &data, now)
+            .identity_data;
     user.app_metadata = of_provider("email");
     user
 }

@@ -16,12 +16,12 @@ fn a_user_signs_up_in_and_out() {
         json!({
             "iss": "http://127.0.0.1:54321/auth/v1", "sub": id, "aud": "authenticated", "exp": now + 3600, "iat": now,
             "email": "ann@example.com", "phone": "", "app_metadata": {"provider": "email", "providers": ["email"]},
-            "user_metadata": {"email_verified": true}, "role": "authenticated", "aal": "aal1",
+            "user_metadata": {"email": "ann@example.com", "email_verified": true, "phone_verified": false, "sub": id}, "role": "authenticated", "aal": "aal1",
             "amr": [{"method": "password", "timestamp": now}], "session_id": claims(&token)["session_id"], "is_anonymous": false,
         })
     );
     assert_eq!(up.json()["expires_at"], now + 3600);
-    assert_eq!(up.json()["user"]["user_metadata"], json!({"email_verified": true}));
+    assert_eq!(up.json()["user"]["user_metadata"], claims(&token)["user_metadata"]);
 
     let seen = server.ask(Ask::new("GET", "/user").bearer(&token));
     assert_eq!((seen.status, seen.json()), (200, up.json()["user"].clone()));
@@ -59,10 +59,16 @@ fn a_user_changes_data_email_and_password() {
     let elsewhere = server.sign_in("ann@example.com", PASSWORD, "127.0.0.1").text_at("/access_token");
     let put = |body| server.ask(Ask::new("PUT", "/user").bearer(&token).json(body));
 
+    // What a sign-up itself puts into the metadata stays.
+    let own = |mut more: serde_json::Value| {
+        let mut all = up.json()["user"]["user_metadata"].clone();
+        all.as_object_mut().expect("an object").append(more.as_object_mut().expect("an object"));
+        all
+    };
     let data = put(json!({"data": {"name": "Ann", "old": 1}}));
-    assert_eq!(data.json()["user_metadata"], json!({"email_verified": true, "name": "Ann", "old": 1}));
+    assert_eq!(data.json()["user_metadata"], own(json!({"name": "Ann", "old": 1})));
     let data = put(json!({"data": {"old": null, "new": [1, {"a": null}]}}));
-    assert_eq!(data.json()["user_metadata"], json!({"email_verified": true, "name": "Ann", "new": [1, {"a": null}]}));
+    assert_eq!(data.json()["user_metadata"], own(json!({"name": "Ann", "new": [1, {"a": null}]})));
 
     assert_eq!(put(json!({"password": PASSWORD})).code(), (422, "same_password".into()));
     assert_eq!(put(json!({"password": "short"})).code(), (422, "weak_password".into()));

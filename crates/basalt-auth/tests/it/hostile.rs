@@ -145,7 +145,9 @@ fn nobody_learns_who_has_an_account() {
     assert_eq!(taken.status, 200);
     let taken = taken.json();
     assert_ne!(taken["id"], free["id"]);
-    assert_eq!((&taken["user_metadata"], &taken["identities"]), (&json!({"name": "me"}), &json!([])));
+    let shown =
+        json!({"email": "ann@example.com", "email_verified": false, "name": "me", "phone_verified": false, "sub": taken["id"]});
+    assert_eq!((&taken["user_metadata"], &taken["identities"]), (&shown, &json!([])));
     assert!(taken.get("email_confirmed_at").is_none() && taken.get("last_sign_in_at").is_none());
     assert_eq!(closed.sign_in("ann@example.com", PASSWORD, "127.0.0.1").status, 200, "her password is still hers");
 }

@@ -326,7 +326,9 @@ fn unserved(table: &Table) -> Vec<String> {
         }
         let Some(at) = at else { continue };
         for (key, value) in at {
-            let off = value.as_table().is_some_and(|t| t.get("enabled").and_then(Value::as_bool) == Some(false));
+            // What is switched off has its effect: none.
+            let off = value.as_bool() == Some(false)
+                || value.as_table().is_some_and(|t| t.get("enabled").and_then(Value::as_bool) == Some(false));
             if !known.contains(&key.as_str()) && !off {
                 found.push(if path.is_empty() { format!("[{key}]") } else { format!("[{path}] {key}") });
             }
