@@ -33,7 +33,7 @@ use crate::expressions::ExprCache;
 use crate::program::Touched;
 use faults::Fault;
 use needs::{Need, Uses};
-use policy::{Side, any_of, applicable, both, condition};
+use policy::{Side, any_of, applicable, both, condition, constant};
 use rights::Rights;
 
 pub use write::{RowCheck, WriteGuard, statement};
@@ -182,6 +182,7 @@ impl<'a> Guard<'a> {
             return Ok(None);
         }
         let chosen = applicable(relation, command, role);
+        let needed = self.needs.len();
         let mut permissive = Vec::new();
         for policy in &chosen.permissive {
             permissive.extend(self.condition(relation, policy, Side::Using, role, range)?);
@@ -193,6 +194,10 @@ impl<'a> Guard<'a> {
         } else {
             any_of(permissive)
         };
+        if allowed.is_none() {
+            // A policy that is always true leaves the others unread, and what they read takes no privilege.
+            self.needs.truncate(needed);
+        }
         let mut restricted = None;
         for policy in &chosen.restrictive {
             let one = self.condition(relation, policy, Side::Using, role, range)?;
@@ -201,7 +206,11 @@ impl<'a> Guard<'a> {
         if faults::on(Fault::RestrictiveOred) && restricted.is_some() {
             return Ok(any_of(allowed.into_iter().chain(restricted).collect()));
         }
-        Ok(both(allowed, restricted))
+        let shown = both(allowed, restricted);
+        if shown.as_ref().and_then(constant) == Some(false) {
+            self.needs.truncate(needed);
+        }
+        Ok(shown)
     }
 
     /// One policy's condition, its subqueries guarded. `None`: it has no condition on this side.

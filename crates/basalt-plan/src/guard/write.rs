@@ -279,6 +279,7 @@ impl Guard<'_> {
         out: &mut Vec<RowCheck>,
     ) -> Result<(), SqlError> {
         let chosen = applicable(relation, command, role);
+        let needed = self.needs.len();
         let mut permissive = Vec::new();
         for policy in &chosen.permissive {
             permissive.extend(self.condition(relation, policy, side, role, range)?);
@@ -300,6 +301,10 @@ impl Guard<'_> {
         } else {
             any_of(permissive)
         };
+        if allowed.as_ref().is_none_or(|e| constant(e) == Some(false)) {
+            // Decided without reading the others, so what they read takes no privilege.
+            self.needs.truncate(needed);
+        }
         out.extend(allowed.map(|condition| RowCheck { condition, error: error(None) }));
         for policy in &chosen.restrictive {
             let condition = self.condition(relation, policy, side, role, range)?;

@@ -31,13 +31,15 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Notes a request, what both answered, and for reads what an unguarded database would have.
-    pub fn note(&mut self, schema: &Schema, request: &Request, outcome: &Outcome, unguarded: Option<&Outcome>) {
+    /// Notes a request, what PostgreSQL answered, and for reads what it would have unguarded. Says whether some rows but not all
+    /// were shown.
+    pub fn note(&mut self, schema: &Schema, request: &Request, outcome: &Outcome, unguarded: Option<&Outcome>) -> bool {
         self.requests += 1;
+        let hides = unguarded.is_some_and(|all| all != outcome);
+        let is_partial = outcome.rows() > 0 && hides;
         if request.is_read() {
             self.reads += 1;
-            let hides = unguarded.is_some_and(|all| all != outcome);
-            self.partial += usize::from(outcome.rows() > 0 && hides);
+            self.partial += usize::from(is_partial);
             let fate = match outcome {
                 Outcome::Rows { rows: 0, .. } => "no rows",
                 Outcome::Rows { .. } if hides => "some rows",
@@ -55,6 +57,7 @@ impl Coverage {
         }
         self.note_policies(schema, request);
         self.note_others(schema, request, outcome);
+        is_partial
     }
 
     fn note_policies(&mut self, schema: &Schema, request: &Request) {

@@ -9,7 +9,7 @@ use basalt_plan::plan::Plan;
 use crate::compare::difference;
 use crate::databases::{Effects, Pair};
 use crate::random::Random;
-use crate::request::request;
+use crate::request::{Luck, request};
 use crate::schema::schema;
 use crate::{alone, setting};
 
@@ -62,7 +62,7 @@ fn guard_faults() {
         let mut pair = Pair::new(&schema).unwrap_or_else(|what| panic!("seed {seed}, schema {number}: {what}"));
         for _ in 0..PER_SCHEMA {
             asked += 1;
-            let request = request(&mut random, &schema);
+            let request = request(&mut random, &schema, &Luck::default());
             let plan = pair.plan(&request).unwrap_or_else(|what| panic!("seed {seed}, schema {number}: no plan: {what}"));
             let expected = pair.postgres.run(&pair.sqlite, &plan, &request, Effects::Undone);
             let healthy = pair.sqlite.run(&plan, &request, Effects::Undone);

@@ -7,7 +7,7 @@ use crate::coverage::Coverage;
 use crate::databases::{Effects, Pair};
 use crate::model::Rows;
 use crate::random::Random;
-use crate::request::{Request, request};
+use crate::request::{Luck, Request, request};
 use crate::schema::schema;
 use crate::shrink::{Case, answers, shrink};
 use crate::{alone, setting};
@@ -38,12 +38,13 @@ fn one_schema(seed: u64, number: u64, count: usize, coverage: &mut Coverage, fai
         Ok(pair) => pair,
         Err(what) => panic!("seed {seed}, schema {number}: {what}"),
     };
+    let mut luck = Luck::default();
     let mut before: Vec<Rows> = pair.postgres.contents(&schema);
     for _ in 0..count {
         for (table, rows) in schema.tables.iter_mut().zip(&before) {
             table.rows.clone_from(rows);
         }
-        let request = request(&mut random, &schema);
+        let request = request(&mut random, &schema, &luck);
         let case = || Case { schema: schema.clone(), request: request.clone() };
         let plan = match pair.plan(&request) {
             Ok(plan) => plan,
@@ -53,7 +54,10 @@ fn one_schema(seed: u64, number: u64, count: usize, coverage: &mut Coverage, fai
         let unguarded = request.is_read().then(|| pair.postgres.run_unguarded(&pair.sqlite, &plan, &request));
         let sqlite = pair.sqlite.run(&plan, &request, effects);
         let postgres = pair.postgres.run(&pair.sqlite, &plan, &request, effects);
-        coverage.note(&schema, &request, &postgres, unguarded.as_ref());
+        let is_partial = coverage.note(&schema, &request, &postgres, unguarded.as_ref());
+        if request.is_read() {
+            luck.note(&request, is_partial);
+        }
         let mut found = difference(&request, &sqlite, &postgres);
         if !request.is_read() {
             let (here, there) = (pair.sqlite.contents(&schema), pair.postgres.contents(&schema));

@@ -113,6 +113,11 @@ pub struct Place<'a> {
 }
 
 impl Predicate {
+    /// A constant. It stands alone: inside AND or OR PostgreSQL's planner folds its neighbours away, with the privileges they take.
+    pub fn constant(random: &mut Random) -> Self {
+        Self::Constant(random.pick(CONSTANTS))
+    }
+
     /// Makes one up, nested at most `depth` deep.
     pub fn make(random: &mut Random, place: Place<'_>, depth: usize) -> Self {
         if depth > 0 && random.percent(26) {
@@ -135,9 +140,6 @@ impl Predicate {
 
     /// One without subqueries.
     pub fn plain(random: &mut Random, table: &Table) -> Self {
-        if random.percent(5) {
-            return Self::Constant(random.pick(CONSTANTS));
-        }
         if random.percent(9) {
             return Self::Plain { text: random.pick(CLAIMS), column: None, kind: Kind::Claims };
         }
@@ -284,12 +286,16 @@ impl Predicate {
         }
     }
 
+    /// Always true, but not a constant.
+    const PRESENT: Self = Self::Plain { text: "auth.role() is not null", column: None, kind: Kind::Claims };
+
     /// Simpler ones to try in its place.
     pub fn simpler(&self) -> Vec<Self> {
         let mut out = Vec::new();
         match self {
             Self::Constant(_) => {}
-            Self::Plain { .. } | Self::Scalar { .. } => out.push(Self::Constant("true")),
+            Self::Plain { .. } => {}
+            Self::Scalar { .. } => out.push(Self::PRESENT),
             Self::Not(part) => {
                 out.push((**part).clone());
                 out.extend(part.simpler().into_iter().map(|p| Self::Not(Box::new(p))));
@@ -305,7 +311,7 @@ impl Predicate {
                 }
             }
             Self::In { filter, .. } | Self::Exists { filter, .. } | Self::Count { filter, .. } => {
-                out.push(Self::Constant("true"));
+                out.push(Self::PRESENT);
                 if let Some(inside) = filter {
                     let others = std::iter::once(None).chain(inside.simpler().into_iter().map(|p| Some(Box::new(p))));
                     for other in others {

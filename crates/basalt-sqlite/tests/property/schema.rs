@@ -224,6 +224,7 @@ fn policies(random: &mut Random, place: Place<'_>) -> Vec<Policy> {
         // Generous, restrictive ones above all, which are AND-ed: else nobody sees anything.
         let generosity = if restrictive { 75 } else { 40 };
         let mut condition = || match Predicate::make(random, place, 2) {
+            _ if random.percent(8) => Predicate::constant(random),
             strict if random.percent(generosity) => {
                 Predicate::Or(vec![strict, Predicate::plain(random, &place.tables[place.table])])
             }
@@ -246,7 +247,7 @@ fn policies(random: &mut Random, place: Place<'_>) -> Vec<Policy> {
         let name = format!("{word}{}_{}", out.len(), command.word());
         out.push(Policy { name, restrictive, command, roles, using, check });
     };
-    if random.percent(7) {
+    if random.percent(11) {
         return out; // row security without a policy
     }
     for command in [Command::Select, Command::Insert, Command::Update, Command::Delete] {
