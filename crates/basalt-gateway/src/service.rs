@@ -80,6 +80,11 @@ impl Gateway {
         if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
             return reply::message(StatusCode::URI_TOO_LONG, "The address is too long");
         }
+        // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.
+        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if headers > self.config.max_header_bytes {
+            return reply::message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large");
+        }
         if route.is_wire() && cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight(request.headers());
         }

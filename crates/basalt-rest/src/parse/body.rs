@@ -158,7 +158,7 @@ fn form(body: &[u8]) -> Payload {
 fn csv(body: &[u8]) -> Result<Payload, RestError> {
     let wrong = |text: &str| RestError::Body(text.to_owned());
     let text = std::str::from_utf8(body).map_err(|_| wrong("The CSV is not valid UTF-8"))?;
-    let mut lines = records(text).into_iter();
+    let mut lines = records(text).ok_or_else(|| wrong("A quote is not closed"))?.into_iter();
     let header = lines.next().filter(|h| h.iter().any(|n| !n.is_empty())).ok_or_else(|| wrong("not enough input"))?;
     let mut rows = Vec::new();
     for line in lines {
@@ -178,7 +178,8 @@ fn csv(body: &[u8]) -> Result<Payload, RestError> {
     Ok(Payload { json, keys: keys.into_iter().collect(), rows: count })
 }
 
-fn records(text: &str) -> Vec<Vec<String>> {
+/// The lines with their fields; nothing when a quoted field has no end.
+fn records(text: &str) -> Option<Vec<Vec<String>>> {
     let mut records = Vec::new();
     let mut record = Vec::new();
     let mut field = String::new();
@@ -208,5 +209,5 @@ fn records(text: &str) -> Vec<Vec<String>> {
         record.push(field);
         records.push(record);
     }
-    records
+    (!quoted).then_some(records)
 }
