@@ -231,7 +231,7 @@ pub(super) const TABLE: &[Row] = &[
     ("to_timestamp", to_timestamp),
     ("justify_days", |c| justified(c, Interval::justify_days)),
     ("justify_hours", |c| justified(c, Interval::justify_hours)),
-    ("justify_interval", |c| justified(c, |i| i.justify_hours().justify_days())),
+    ("justify_interval", |c| justified(c, Interval::justify_interval)),
     ("isfinite", is_finite),
     ("date_pli", |c| stored_date(date(c.text(0))?.checked_add(c.int(1)))),
     ("integer_pl_date", |c| stored_date(date(c.text(1))?.checked_add(c.int(0)))),

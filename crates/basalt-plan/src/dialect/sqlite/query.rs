@@ -28,7 +28,7 @@ impl Printer<'_> {
                 self.declare_all(&select.from);
                 self.raw("SELECT ");
                 self.distinct_word(select)?;
-                self.targets(&select.targets, named)?;
+                self.targets(&select.targets, named, select.distinct.is_some())?;
                 self.print_from(&select.from)?;
                 self.select_rest(select)?;
             }
@@ -52,7 +52,22 @@ impl Printer<'_> {
             }
             Body::Set { op, all, left, right, range } => {
                 self.declare(*range, Source::Positions);
-                self.raw("SELECT * FROM (SELECT * FROM (");
+                self.raw("SELECT * FROM (SELECT ");
+                // Rows are compared by the collations of the left side's columns.
+                if let Body::Select(select) = &left.body
+                    && !all
+                    && select.targets.iter().any(|target| self.collation(target.expr.ty).is_some())
+                {
+                    for (i, target) in select.targets.iter().enumerate() {
+                        self.raw(if i == 0 { "" } else { ", " }).raw(&format!("c{}", i + 1));
+                        if let Some(collation) = self.collation(target.expr.ty) {
+                            self.raw(" COLLATE ").raw(collation).raw(&format!(" AS c{}", i + 1));
+                        }
+                    }
+                } else {
+                    self.raw("*");
+                }
+                self.raw(" FROM (");
                 self.query_as(left)?;
                 self.raw(match (op, all) {
                     (SetOp::Union, true) => ") UNION ALL SELECT * FROM (",
@@ -155,13 +170,18 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn targets(&mut self, targets: &[Target], named: bool) -> Result<(), SqlError> {
+    fn targets(&mut self, targets: &[Target], named: bool, distinct: bool) -> Result<(), SqlError> {
         if targets.is_empty() {
             self.raw("1");
         }
         for (i, target) in targets.iter().enumerate() {
             self.raw(if i == 0 { "" } else { ", " });
-            self.expr(&target.expr)?;
+            // DISTINCT compares as the type does, wherever the column comes from.
+            if distinct {
+                self.collated(&target.expr)?;
+            } else {
+                self.expr(&target.expr)?;
+            }
             if named {
                 self.raw(&format!(" AS c{}", i + 1));
             }

@@ -201,6 +201,26 @@ impl Interval {
         }
         Self { months: self.months, days: i32::try_from(days).unwrap_or(self.days), micros }
     }
+
+    /// `justify_interval`: both, all parts with one sign.
+    pub fn justify_interval(self) -> Self {
+        let all = self.justify_hours().justify_days();
+        if all.infinite().is_some() {
+            return all;
+        }
+        let Self { mut months, mut days, mut micros } = all;
+        if months > 0 && (days < 0 || (days == 0 && micros < 0)) {
+            (months, days) = (months - 1, days + 30);
+        } else if months < 0 && (days > 0 || (days == 0 && micros > 0)) {
+            (months, days) = (months + 1, days - 30);
+        }
+        if days > 0 && micros < 0 {
+            (days, micros) = (days - 1, micros + DAY);
+        } else if days < 0 && micros > 0 {
+            (days, micros) = (days + 1, micros - DAY);
+        }
+        Self { months, days, micros }
+    }
 }
 
 fn out_of_range() -> SqlError {
