@@ -1,0 +1,17 @@
+//! The program as users run it: real processes, real sockets, real files.
+//!
+//! - `commands.rs`: each command with its exit codes and what it leaves behind;
+//! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
+//! - `kill_nine.rs`: the process killed under load;
+//! - `bounded.rs`: one user's requests while strangers send the worst they can;
+//! - `hostile.rs`: the case files of `tests/cases/hostile`;
+//! - `footprint.rs`: time to ready and memory.
+#![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs)] // a test: what cannot be set up has failed
+
+mod bounded;
+mod commands;
+mod footprint;
+mod hostile;
+mod kill_nine;
+mod serving;
+mod support;
