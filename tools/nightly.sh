@@ -42,8 +42,8 @@ fuzz() {
 bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }
 footprint() { long basalt footprint; }
 corpus() {
-  [ -d "${BASALT_CORPUS:-}" ] || { say "BASALT_CORPUS names no folder: clone the projects to measure and set it"; return 1; }
-  long basalt corpus
+  [ -d "${BASALT_CORPUS:-}" ] || { say "BASALT_CORPUS names no folder: put a folder of migrations for each project into one folder and set it"; return 1; }
+  long basalt-sqlite corpus
 }
 features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
 bench() { "$root/tools/bench.sh"; }
