@@ -213,7 +213,7 @@ impl Answer for Hostile {
         if request.method == "RAW" {
             wire = String::from_utf8_lossy(&request.body)
                 .lines()
-                .map(|line| bytes(line))
+                .map(&bytes)
                 .collect::<Result<Vec<_>, _>>()?
                 .join(&b"\r\n"[..]);
             wire.extend_from_slice(b"\r\n\r\n");
