@@ -202,7 +202,7 @@ fn live(fs: &FaultFs, root: &Path, engine: &SqliteEngine, done: &Done, findings:
 
         for number in findings.cuts..until {
             let seed = scramble(seed ^ number as u64);
-            if seed % 4 == 0 {
+            if seed.is_multiple_of(4) {
                 fs.inject(Fault::failing_commit().after(seed / 4 % 5));
             }
             let target = fs.counts().writes + 1 + seed / 64 % 60;
