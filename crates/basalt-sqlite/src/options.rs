@@ -43,8 +43,14 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u32,
     /// WAL pages after which kept snapshots are ended and the WAL is started over.
     pub wal_limit_pages: u32,
-    /// Page cache of each connection, KiB.
+    /// Page cache of each reading connection, KiB. It holds what is read from the WAL; the rest is mapped.
     pub cache_kib: u32,
+    /// Page cache of the writing connection, KiB. It is filled as pages are used.
+    pub writer_cache_kib: u32,
+    /// How much of the database file reading connections map into memory, bytes; 0: nothing. A commit empties the page cache of every
+    /// other connection, but mapped pages are found again without a system call. The price: a page that the disk cannot read ends
+    /// the process rather than the request.
+    pub mapped_bytes: u64,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random values come from.
@@ -71,6 +77,8 @@ impl SqliteOptions {
             checkpoint_pages: 1000,
             wal_limit_pages: 4000,
             cache_kib: 2048,
+            writer_cache_kib: 16 << 10,
+            mapped_bytes: 1 << 30,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             auto_expose_new_tables: false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use basalt_catalog::{Catalog, ConstraintKind};
 use basalt_plan::expressions::ExprCache;
 use basalt_plan::plan::Plan;
-use basalt_plan::program::{Program, ReadProgram, Shape, Touched, WriteProgram};
+use basalt_plan::program::{Program, ReadProgram, Representation, Shape, Touched, WriteProgram};
 use basalt_types::{Oid, RoleName, SqlError};
 use parking_lot::RwLock;
 
@@ -33,6 +33,8 @@ pub(crate) struct ReadyRead {
 /// A write, ready to run.
 pub(crate) struct ReadyWrite {
     pub(crate) program: Arc<WriteProgram>,
+    /// Of what it shows: its own rows, or a query over them.
+    pub(crate) shapes: Arc<Shapes>,
     pub(crate) tables: Tables,
 }
 
@@ -57,7 +59,12 @@ impl Ready {
             Program::Read(program) => Self::Read(Arc::new(ReadyRead::new(program, catalog))),
             Program::Write(program) => {
                 let tables = written_tables(catalog, &program.touched);
-                Self::Write(Arc::new(ReadyWrite { program, tables }))
+                let shapes = Shapes::new(match &program.representation {
+                    Representation::None => &[],
+                    Representation::Rows(shapes) => shapes,
+                    Representation::Query(read) => &read.shapes,
+                });
+                Self::Write(Arc::new(ReadyWrite { program, shapes, tables }))
             }
         }
     }

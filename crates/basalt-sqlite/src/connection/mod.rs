@@ -77,13 +77,14 @@ impl Connection {
                 "PRAGMA page_size=8192; PRAGMA auto_vacuum=NONE; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0;",
             )?;
         } else {
-            db.execute_batch("PRAGMA query_only=ON;")?;
+            db.execute_batch(&format!("PRAGMA query_only=ON; PRAGMA mmap_size={};", options.mapped_bytes))?;
         }
+        let cache_kib = if usage == Use::Write { options.writer_cache_kib } else { options.cache_kib };
         db.execute_batch(&format!(
             "PRAGMA synchronous={}; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
              PRAGMA temp_store=MEMORY; PRAGMA case_sensitive_like=OFF; PRAGMA cache_size=-{};",
             if options.synchronous == Synchronous::Full { "FULL" } else { "OFF" },
-            options.cache_kib
+            cache_kib
         ))?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;

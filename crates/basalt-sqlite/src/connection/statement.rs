@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -204,10 +205,30 @@ struct Entry {
     used: u64,
 }
 
+/// Hashes an address and a length, which no client chooses.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        // The table takes its bits from both ends.
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        // Multiplication by 2^64 divided by the golden ratio spreads neighbouring addresses.
+        self.0 = (self.0.rotate_left(5) ^ n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
 /// A connection's prepared statements that are not in use, bounded; the one unused for longest goes first.
 #[derive(Default)]
 pub(crate) struct Statements {
-    entries: RefCell<HashMap<(usize, usize), Entry>>,
+    entries: RefCell<HashMap<(usize, usize), Entry, BuildHasherDefault<AddressHasher>>>,
     clock: Cell<u64>,
 }
 

@@ -23,6 +23,14 @@ pub(crate) use slot::Slot;
 /// Work for a thread of the pool.
 pub(crate) type ReadJob = Box<dyn FnOnce(&mut Slot) + Send>;
 
+/// Threads that asked for a near connection so far.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Where this thread looks for a near connection first: the same one each time, so that its pages and its snapshot are at hand.
+    static HOME: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// A connection's place; opened when first used.
 type Place = Mutex<Option<Slot>>;
 
@@ -31,7 +39,6 @@ pub(crate) struct Readers {
     shared: Arc<Shared>,
     near: Vec<Place>,
     pooled: Vec<Place>,
-    next_near: AtomicUsize,
     sender: Mutex<Option<Sender<ReadJob>>>,
     queue: Receiver<ReadJob>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -59,7 +66,6 @@ impl Readers {
         let readers = Arc::new(Self {
             near: places(options.near_readers),
             pooled: places(options.readers),
-            next_near: AtomicUsize::new(0),
             sender: Mutex::new(Some(sender)),
             queue,
             threads: Mutex::new(Vec::new()),
@@ -83,9 +89,9 @@ impl Readers {
 
     /// A free near connection, when there is one right now.
     pub(crate) fn near(&self) -> Option<NearSlot<'_>> {
-        let first = self.next_near.fetch_add(1, Ordering::Relaxed);
+        let first = HOME.with(|home| *home);
         for i in 0..self.near.len() {
-            let place = self.near.get((first + i) % self.near.len())?;
+            let place = self.near.get(first.wrapping_add(i) % self.near.len())?;
             if let Some(mut guard) = place.try_lock() {
                 if guard.is_none() {
                     *guard = Slot::open(&self.shared).ok();
