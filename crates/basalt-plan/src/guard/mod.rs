@@ -187,6 +187,10 @@ impl<'a> Guard<'a> {
         for policy in &chosen.permissive {
             permissive.extend(self.condition(relation, policy, Side::Using, role, range)?);
         }
+        if permissive.is_empty() && !faults::on(Fault::NoPolicyMeansAll) {
+            // No row: restrictive policies are not even expanded, so they neither recurse nor take privileges.
+            return Ok(Some(Expr::bool(false)));
+        }
         let allowed = if permissive.is_empty() && faults::on(Fault::NoPolicyMeansAll) {
             None
         } else if faults::on(Fault::PermissiveAnded) && !permissive.is_empty() {
@@ -228,16 +232,17 @@ impl<'a> Guard<'a> {
             return Ok(None);
         };
         self.uses.collect_policy(&expr, first);
-        if has_subquery {
-            if self.active.contains(&Oid(relation.oid)) {
-                if faults::on(Fault::RecursionHides) {
-                    return Ok(Some(Expr::bool(false)));
-                }
-                return Err(SqlError::new(
-                    SqlState::INVALID_OBJECT_DEFINITION,
-                    format!("infinite recursion detected in policy for relation \"{}\"", relation.name),
-                ));
+        // A subquery on either side counts, also on the one that is not applied.
+        if self.active.contains(&Oid(relation.oid)) && policy::has_subquery(self.cache, self.catalog, relation, policy)? {
+            if faults::on(Fault::RecursionHides) {
+                return Ok(Some(Expr::bool(false)));
             }
+            return Err(SqlError::new(
+                SqlState::INVALID_OBJECT_DEFINITION,
+                format!("infinite recursion detected in policy for relation \"{}\"", relation.name),
+            ));
+        }
+        if has_subquery {
             self.active.push(Oid(relation.oid));
             let done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
             self.active.pop();

@@ -62,6 +62,21 @@ pub(super) fn condition(
     Ok(Some((analysed.over(range, next), analysed.has_subquery)))
 }
 
+/// Whether a policy has a subquery in USING or WITH CHECK.
+pub(super) fn has_subquery(
+    cache: &ExprCache,
+    catalog: &Catalog,
+    relation: &Relation,
+    policy: &Policy,
+) -> Result<bool, SqlError> {
+    for text in policy.using.iter().chain(&policy.check) {
+        if cache.get(text, ExprUse::Policy, Some(relation), catalog)?.has_subquery {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// OR over permissive conditions; constants are folded. `None`: always true.
 pub(super) fn any_of(conditions: Vec<Expr>) -> Option<Expr> {
     let mut left = Vec::with_capacity(conditions.len());

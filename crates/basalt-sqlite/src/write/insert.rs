@@ -72,7 +72,7 @@ impl Work<'_> {
                 )
                 .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values."));
             }
-            return self.update_existing(update, existing, &new, given);
+            return self.update_existing(conflict, update, existing, &new, given, touched);
         }
         let stored = {
             let row = self.row(&new);
@@ -93,10 +93,12 @@ impl Work<'_> {
 
     fn update_existing(
         &mut self,
+        conflict: &Conflict,
         update: &ConflictUpdate,
         rowid: i64,
         excluded: &[Value],
         given: &[i16],
+        touched: &mut HashSet<i64>,
     ) -> Result<(), SqlError> {
         let table = &self.program.table;
         let mut row = Row::none(table);
@@ -139,6 +141,12 @@ impl Work<'_> {
             Err(failure) if failure.is_unique() => return Err(self.collision(&new, Some(rowid), &failure)?),
             Err(failure) if failure.is_foreign_key() => return Err(self.restricted(&old, &failure)?),
             Err(failure) => return Err(failure.to_sql()),
+        }
+        // A changed integer key is a changed address: the row is known by it from now on.
+        if new != old
+            && let Some(now) = self.conflicting(conflict, &new)?
+        {
+            touched.insert(now);
         }
         self.keep_returned(&new)?;
         self.changes.push(Change { new: Some(new), old: Some(old) });

@@ -10,6 +10,7 @@ use basalt_plan::plan::{Count, Literal, Literals, Output};
 use serde_json::{Map, Value, json};
 
 use crate::model::{Cell, Command, Purpose, ROLES, Schema, Table, Type};
+use crate::predicate::Predicate;
 use crate::random::Random;
 use crate::schema::{USERS, value};
 
@@ -95,7 +96,7 @@ struct Maker<'a> {
 
 /// Makes a request up. The schema's rows are the tables' contents now.
 pub fn request(random: &mut Random, schema: &Schema, luck: &Luck) -> Request {
-    let aimed = if random.percent(40) { aim(random, schema) } else { None };
+    let aimed = if random.percent(34) { aim(random, schema) } else { None };
     let Aim { table, role, command } = aimed.unwrap_or_else(|| {
         let role = match random.below(100) {
             0..=15 => "anon",
@@ -174,7 +175,7 @@ impl Luck {
 /// The luckiest of some tables.
 fn guarded(random: &mut Random, schema: &Schema, role: &'static str, luck: &Luck) -> usize {
     let mut best = random.below(schema.tables.len());
-    for _ in 0..2 {
+    for _ in 0..3 {
         let other = random.below(schema.tables.len());
         if luck.of(other, role) > luck.of(best, role) {
             best = other;
@@ -192,11 +193,18 @@ fn aim(random: &mut Random, schema: &Schema) -> Option<Aim> {
         }
         for policy in &about.policies {
             for role in ROLES.into_iter().filter(|r| policy.roles.is_empty() || policy.roles.contains(r)) {
+                let is_service = role == "service_role";
                 let times = match (policy.restrictive, policy.command) {
-                    (false, Command::Select) if role == "service_role" && random.percent(75) => 0,
-                    (true, Command::All) => 1,
+                    (false, Command::Select) if role != "authenticated" && random.percent(75) => 0,
+                    (true, Command::All) => {
+                        if is_service {
+                            4
+                        } else {
+                            1
+                        }
+                    }
                     (true, Command::Select) => 4,
-                    (true, _) if role == "service_role" => 7,
+                    (true, _) if is_service => 9,
                     (true, _) => 4,
                     (false, Command::Delete | Command::Update) => 2,
                     (false, _) => 1,
@@ -232,11 +240,11 @@ fn claims(random: &mut Random, role: &str) -> (Option<Map<String, Value>>, Optio
     let mut sub = None;
     let user = random.below(USERS.len());
     match random.below(100) {
-        0..=89 => {
+        0..=92 => {
             sub = Some(USERS[user]);
             map.insert("sub".into(), USERS[user].into());
         }
-        90..=94 => {
+        93..=96 => {
             map.insert("sub".into(), Value::Null);
             is_missing = true;
         }
@@ -247,10 +255,10 @@ fn claims(random: &mut Random, role: &str) -> (Option<Map<String, Value>>, Optio
     }
     let tenant = user + 1;
     match random.below(100) {
-        0..=69 => {
+        0..=77 => {
             map.insert("tenant".into(), tenant.into());
         }
-        70..=84 => {
+        78..=89 => {
             map.insert("tenant".into(), Value::Null);
             is_missing = true;
         }
@@ -540,9 +548,13 @@ impl<'a> Maker<'a> {
             let mut node = Node { select: self.select(table), ..Node::default() };
             if self.random.percent(25) {
                 // PostgreSQL's embeds see the tables as they were before the write, SQLite's as they are after it: so only those
-                // that the write does not change. One level says enough.
+                // that the write does not change, nor what their policies read. One level says enough.
                 let mut ways = self.ways(table);
-                ways.retain(|way| way.table != table && (way.is_to_one || command != Command::Delete));
+                ways.retain(|way| {
+                    let is_changed = way.table == table || !way.is_to_one && command == Command::Delete;
+                    let policies = &self.table(way.table).policies;
+                    !is_changed && !policies.iter().flat_map(|p| p.using.iter().chain(&p.check)).any(Predicate::has_subquery)
+                });
                 if let Some(embed) = self.embed_by(&ways, 2) {
                     node.select.push(Item::Embed(Box::new(embed)));
                 }
