@@ -26,9 +26,9 @@ const TABLES: &str = "
     insert into public.t values (1000, 'taken');
     grant all on all tables in schema public to service_role;";
 
-/// Fills `heavy` with rows of 400 bytes.
-fn fill(db: &Database, rows: u32) {
-    let sql = format!("insert into public.heavy select n, repeat('x', 400) from generate_series(1, {rows}) as s (n);");
+/// Fills `heavy` with rows of 400 bytes, numbered from `first` to `last`.
+fn fill(db: &Database, first: u32, last: u32) {
+    let sql = format!("insert into public.heavy select n, repeat('x', 400) from generate_series({first}, {last}) as s (n);");
     db.engine.run_seed(&sql).expect("the rows are stored");
 }
 
@@ -151,9 +151,21 @@ fn a_deferred_key_that_is_satisfied_in_the_end_is_no_error() {
 #[test]
 fn a_deadline_in_the_middle_of_a_batch_ends_one_request() {
     let db = Database::new(TABLES);
-    fill(&db, 20_000);
     let ask = update_all("heavy", &["filler"]);
-    let within = Duration::from_millis(400);
+    // As many rows as this machine needs some time for; then half of that time.
+    let mut last = 0;
+    let within = loop {
+        let first = last + 1;
+        last += 10_000.max(last);
+        fill(&db, first, last);
+        let mut attempt = request(&db.engine, &ask, r#"{"filler":"tried"}"#, PATIENCE);
+        attempt.rollback = true;
+        let begun = Instant::now();
+        wait(db.engine.run(attempt)).expect("nothing hinders it");
+        if begun.elapsed() > Duration::from_millis(600) {
+            break begun.elapsed() / 2;
+        }
+    };
     let answers = among_innocents(&db, &ask, r#"{"filler":"changed"}"#, within, || {});
     only_the_guilty(&db, &answers, "57014");
     assert_eq!(db.number("select count(*) from public.heavy where filler = 'changed'"), 0);
@@ -163,7 +175,7 @@ fn a_deadline_in_the_middle_of_a_batch_ends_one_request() {
 #[test]
 fn a_request_that_needs_more_room_than_there_is_fails_alone() {
     let db = Database::new(TABLES);
-    fill(&db, 5_000);
+    fill(&db, 1, 5_000);
     let ask = update_all("heavy", &["filler"]);
     let payload = format!(r#"{{"filler":"{}"}}"#, "y".repeat(400));
     // Room for the innocent, not for two megabytes.
