@@ -203,7 +203,7 @@ fn aim(random: &mut Random, schema: &Schema) -> Option<Aim> {
                             1
                         }
                     }
-                    (true, Command::Select) => 4,
+                    (true, Command::Select) => 6,
                     (true, _) if is_service => 9,
                     (true, _) => 4,
                     (false, Command::Delete | Command::Update) => 2,
