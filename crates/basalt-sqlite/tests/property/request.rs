@@ -112,7 +112,7 @@ pub fn request(random: &mut Random, schema: &Schema, luck: &Luck) -> Request {
     let part = match command {
         Command::Select => 0,
         Command::Insert => 52 + maker.random.below(24),
-        Command::Update => 68 + maker.random.below(19),
+        Command::Update => 64 + maker.random.below(20),
         Command::Delete => 99,
         Command::All => maker.random.below(100),
     };
@@ -203,7 +203,8 @@ fn aim(random: &mut Random, schema: &Schema) -> Option<Aim> {
                             1
                         }
                     }
-                    (true, Command::Select) => 6,
+                    (true, Command::Select) if is_service => 10,
+                    (true, Command::Select) => 4,
                     (true, _) if is_service => 9,
                     (true, _) => 4,
                     (false, Command::Delete | Command::Update) => 2,

@@ -97,20 +97,20 @@ fn table(random: &mut Random, tables: &[Table], number: usize, on_delete: &'stat
         columns.push(column("tenant", Type::Int, Purpose::Tenant));
     }
     let targets: Vec<usize> = tables.iter().enumerate().filter(|(_, t)| !t.is_junction()).map(|(n, _)| n).collect();
-    let mut link = |random: &mut Random, columns: &mut Vec<Column>, name: &str, target: usize| {
+    let mut link = |columns: &mut Vec<Column>, name: &str, target: usize| {
         links.push(Link { name: format!("fk_t{number}_{name}"), column: columns.len(), target, on_delete });
         columns.push(column(name, Type::Int, Purpose::Parent));
     };
     if !targets.is_empty() && random.percent(85) {
         let target = random.pick(&targets);
-        link(random, &mut columns, "parent", target);
+        link(&mut columns, "parent", target);
         if random.percent(25) {
             let target = random.pick(&targets);
-            link(random, &mut columns, "second", target);
+            link(&mut columns, "second", target);
         }
     }
     if random.percent(22) {
-        link(random, &mut columns, "self", number);
+        link(&mut columns, "self", number);
     }
     if random.percent(70) {
         columns.push(Column { default: random.percent(40).then_some("'red'"), ..column("title", Type::Text, Purpose::Title) });
