@@ -84,7 +84,8 @@ impl Serve {
             tracing::info!("{}", migration::summary(&applied));
         }
         notes(&settings, &engine);
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        // It accepts connections and waits for signals; requests have runtimes of their own, one on each core.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(serve(&project, settings, &secrets, Arc::clone(&engine)));
         // Requests have ended: the log is emptied into the database, then the lock goes.
         engine.close();
