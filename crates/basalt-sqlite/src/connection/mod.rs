@@ -81,15 +81,20 @@ impl Connection {
         }
         let cache_kib = if usage == Use::Write { options.writer_cache_kib } else { options.cache_kib };
         db.execute_batch(&format!(
-            "PRAGMA synchronous={}; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;
+            "PRAGMA synchronous={}; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check={};
              PRAGMA temp_store=MEMORY; PRAGMA case_sensitive_like=OFF; PRAGMA cache_size=-{};",
             if options.synchronous == Synchronous::Full { "FULL" } else { "OFF" },
+            // Looks at every cell of a page that is opened, which finds damage early, before it is written on. A reader opens a mapped
+            // page anew for each statement; there it cost a seventh of a read by key.
+            if usage == Use::Write { "ON" } else { "OFF" },
             cache_kib
         ))?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        // Plans must not depend on bound values: SQLite would prepare a statement with a bound LIMIT again for every run.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
         for (limit, value) in [
             (Limit::SQLITE_LIMIT_LENGTH, 256 << 20),
