@@ -1,7 +1,8 @@
 //! Emptying the write-ahead log into the database, so that it stays bounded.
 //!
 //! A passive checkpoint copies what no reader still needs and waits for nobody. Once everything is copied and no snapshot is older, the
-//! next write begins the log from its start. When the log grew past its limit, kept snapshots are ended first and the log is restarted.
+//! next write begins the log from its start. When the log grew past its limit, readers are made to take new snapshots, twice: first
+//! such that need nothing old, so that everything can be copied; then such that need nothing of the log, so that it can begin anew.
 
 use std::ptr;
 use std::sync::Arc;
@@ -40,6 +41,9 @@ pub(super) fn truncate(connection: &Connection) {
     }
 }
 
+/// How long a restart of the log waits for reads under way. Writes wait as long.
+const PATIENCE: Duration = Duration::from_millis(5);
+
 impl Writer {
     /// After a batch: does what the log's length asks for. `is_idle`: nothing waits, so there is time.
     pub(super) fn checkpoint(&mut self, is_idle: bool) {
@@ -50,16 +54,32 @@ impl Writer {
         let (soon, limit) = (u64::from(self.shared.options.checkpoint_pages), u64::from(self.shared.options.wal_limit_pages));
         let grown = pages.saturating_sub(self.tried_at_pages);
         if pages >= limit && grown >= soon / 4 {
-            self.readers.release_idle(Duration::ZERO);
-            let _ = self.connection.db().busy_timeout(Duration::from_millis(20));
-            let done = run(&self.connection, ffi::SQLITE_CHECKPOINT_RESTART);
-            let _ = self.connection.db().busy_timeout(Duration::from_secs(5));
-            self.tried_at_pages = if done.is_some_and(|(log, copied)| log == copied) { 0 } else { pages };
+            self.tried_at_pages = if self.restart_log() { 0 } else { pages };
             self.shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         } else if grown >= soon || (is_idle && grown >= soon / 2) {
             run(&self.connection, ffi::SQLITE_CHECKPOINT_PASSIVE);
             self.tried_at_pages = pages;
             self.shared.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Copies the whole log and has it begin anew, when readers let go of it soon. True when it does.
+    fn restart_log(&self) -> bool {
+        self.renew_snapshots();
+        let copied = run(&self.connection, ffi::SQLITE_CHECKPOINT_PASSIVE);
+        if copied.is_none_or(|(log, copied)| log != copied) {
+            return false; // a long read still needs what an earlier commit left
+        }
+        self.renew_snapshots();
+        let _ = self.connection.db().busy_timeout(PATIENCE);
+        let done = run(&self.connection, ffi::SQLITE_CHECKPOINT_RESTART);
+        let _ = self.connection.db().busy_timeout(Duration::from_secs(5));
+        done.is_some_and(|(log, copied)| log == copied)
+    }
+
+    /// Makes readers take a new snapshot at their next read, and ends those that rest.
+    fn renew_snapshots(&self) {
+        self.shared.commits.fetch_add(1, Ordering::Release);
+        self.readers.release_idle(Duration::ZERO);
     }
 }
