@@ -82,7 +82,7 @@ impl Writer {
                 break;
             }
         }
-        match self.commit() {
+        match self.commit(done.len()) {
             Ok(()) => done.into_iter().for_each(|(job, answer)| drop(job.reply.send(answer))),
             Err(_) => self.run_each_alone(done.into_iter().map(|(job, _)| job).collect()),
         }
@@ -124,7 +124,7 @@ impl Writer {
             go_back(self);
             return answer;
         }
-        if let Err(failure) = self.commit() {
+        if let Err(failure) = self.commit(1) {
             go_back(self);
             return Err(failure.to_sql().into());
         }
@@ -219,12 +219,15 @@ impl Writer {
         }
     }
 
-    /// Stores what moved, commits, and lets readers know. After an error nothing is open.
-    fn commit(&self) -> Result<(), Failure> {
+    /// Stores what moved, commits the work of so many jobs, and lets readers know. After an error nothing is open.
+    #[allow(clippy::disallowed_methods)] // monotonic time of the commit
+    fn commit(&self, jobs: usize) -> Result<(), Failure> {
         let moved = self.shared.sequences.dirty();
+        let began = Instant::now();
         let result = self.store_sequences(&moved).and_then(|()| self.connection.execute("COMMIT"));
         match &result {
             Ok(()) => {
+                self.pace.committed(began.elapsed(), jobs + self.queue.len());
                 self.shared.sequences.stored(&moved);
                 self.shared.is_writable.store(true, Ordering::Relaxed);
                 self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -257,7 +260,7 @@ impl Writer {
             return Ok(());
         }
         self.connection.execute("BEGIN IMMEDIATE")?;
-        self.commit()
+        self.commit(0)
     }
 
     fn fail_all(&self, jobs: Vec<Job>, error: &SqlError) {

@@ -5,6 +5,7 @@
 
 mod batch;
 mod checkpoint;
+mod gather;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ use basalt_types::{SqlError, Timestamp};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use gather::Pace;
 
 use crate::connection::Connection;
 use crate::readers::Readers;
@@ -98,7 +101,7 @@ impl CommitQueue {
         let thread = std::thread::Builder::new()
             .name("basalt-writer".into())
             .stack_size(8 << 20)
-            .spawn(move || Writer::new(connection, shared, readers).serve(&receiver))
+            .spawn(move || Writer::new(connection, shared, readers, receiver).serve())
             .map_err(|_| SqlError::internal("no thread for the writer"))?;
         Ok(Self { sender: Mutex::new(Some(sender)), length, thread: Mutex::new(Some(thread)) })
     }
@@ -149,43 +152,38 @@ struct Writer {
     tried_at_pages: u64,
     /// Jobs that run alone; each gets its turn between two batches.
     long: VecDeque<Job>,
+    /// The queue, to see how many wait.
+    queue: Receiver<Job>,
+    pace: Pace,
 }
 
 impl Writer {
-    fn new(mut connection: Connection, shared: Arc<Shared>, readers: Arc<Readers>) -> Self {
+    fn new(mut connection: Connection, shared: Arc<Shared>, readers: Arc<Readers>, queue: Receiver<Job>) -> Self {
         let seen = Arc::clone(&shared);
         let hooked = connection.db_mut().wal_hook(Some(checkpoint::count_pages(seen)));
         if let Err(error) = hooked {
             tracing::error!(%error, "the size of the log cannot be watched");
         }
         let data_version = connection.integer("PRAGMA data_version").unwrap_or(0);
-        Self { connection, shared, readers, data_version, tried_at_pages: 0, long: VecDeque::new() }
+        let pace = Pace::default();
+        Self { connection, shared, readers, data_version, tried_at_pages: 0, long: VecDeque::new(), queue, pace }
     }
 
-    fn serve(mut self, jobs: &Receiver<Job>) {
+    fn serve(mut self) {
         loop {
             // Who runs alone waits for one batch at most, and nobody's short write waits for more than one of those.
-            let first = if self.long.is_empty() { jobs.recv().ok() } else { jobs.try_recv().ok() };
+            let first = if self.long.is_empty() { self.queue.recv().ok() } else { self.queue.try_recv().ok() };
             if first.is_none() && self.long.is_empty() {
                 break;
             }
-            let mut batch = Vec::new();
-            for job in first.into_iter().chain(jobs.try_iter()) {
-                match job.kind {
-                    Kind::Short => batch.push(job),
-                    Kind::Long | Kind::Schema => self.long.push_back(job),
-                }
-                if batch.len() >= self.shared.options.max_batch || self.long.len() >= self.shared.options.max_queued_writes {
-                    break;
-                }
-            }
+            let batch = self.gather(first);
             if !batch.is_empty() {
                 self.run(batch);
             }
             if let Some(job) = self.long.pop_front() {
                 self.run(vec![job]);
             }
-            self.checkpoint(jobs.is_empty() && self.long.is_empty());
+            self.checkpoint(self.queue.is_empty() && self.long.is_empty());
         }
         self.leave();
     }
