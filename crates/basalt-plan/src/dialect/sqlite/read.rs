@@ -76,7 +76,7 @@ impl Keys {
         Self { at_most_one, short }
     }
 
-    /// An index gives the order, or narrows the rows.
+    /// An index gives the order, or narrows the rows to one key or to a range of keys.
     fn by_index(query: &Query, select: &Select, printer: &Printer<'_>) -> bool {
         let Some(From::Table { range, relation, .. }) = select.from.first() else { return false };
         let Ok(table) = printer.relation(*relation) else { return false };
@@ -99,7 +99,7 @@ impl Keys {
             Some(one) => std::slice::from_ref(one),
         };
         let narrowed = terms.iter().any(|t| match &t.kind {
-            ExprKind::Op { symbol: "=", args, .. } => args.iter().filter_map(column_of).any(leads),
+            ExprKind::Op { symbol: "=" | "<" | "<=" | ">" | ">=", args, .. } => args.iter().filter_map(column_of).any(leads),
             _ => false,
         });
         narrowed || (ordered && terms.is_empty())
