@@ -187,18 +187,18 @@ impl Rest {
         Err(basalt_plan::resolve::ResolveError::NotEmbedded(name.clone()).into())
     }
 
-    /// Plans and runs an ask, anew when the schema has changed in between.
+    /// Runs an ask's plan; plans anew when the schema has changed in between.
     async fn run(
         &self,
         session: &Session,
-        ask: &Ask,
+        (ask, plan): (&Ask, Arc<Plan>),
         literals: Literals,
         payload: Option<Bytes>,
         rollback: bool,
-    ) -> Result<(Arc<Plan>, Answer), Error> {
+    ) -> Result<Answer, Error> {
         let timeout = self.config.timeout_of(session.role.as_str());
         let limits = Limits::within(timeout, self.config.max_response_bytes);
-        let mut run = Run { session: session.clone(), plan: self.plan(session, ask)?, literals, payload, limits, rollback };
+        let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback };
         let is_read = matches!(ask, Ask::Read(_));
         for _ in 0..STALE_TRIES {
             let near = if is_read { self.engine.run_now(&run) } else { None };
@@ -207,7 +207,7 @@ impl Rest {
                 None => self.engine.run(run.clone()).await,
             };
             match result {
-                Ok(answer) => return Ok((run.plan, answer)),
+                Ok(answer) => return Ok(answer),
                 Err(basalt_engine::RunError::StalePlan) => run.plan = self.plan(session, ask)?,
                 Err(error) => return Err(error.into()),
             }
@@ -270,7 +270,10 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 fn answered(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(VARY, HeaderValue::from_static(VARIES));
+    let headers = response.headers_mut();
+    // Room for those that follow, the gateway's included, so that the map does not grow step by step.
+    headers.reserve(12);
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
     response
 }
 

@@ -31,20 +31,12 @@ impl Rest {
             count: asked.preferences.count(),
             output,
         });
-        let media = match media {
-            Ok(media) => media,
-            Err(error) => {
-                // Unknown names are told before unacceptable types.
-                self.plan(asked.session, &ask)?;
-                return Err(error);
-            }
-        };
-        if asked.preferences != crate::parse::prefer::Preferences::default() {
-            self.plan(asked.session, &ask)?;
-            Self::check_preferences(&asked.preferences)?;
-        }
+        // Unknown names are told before unacceptable types and preferences.
+        let plan = self.plan(asked.session, &ask)?;
+        let media = media?;
+        Self::check_preferences(&asked.preferences)?;
         let rollback = self.config.allow_rollback && asked.preferences.rollback == Some(true);
-        let (_, answer) = self.run(asked.session, &ask, literals, None, rollback).await?;
+        let answer = self.run(asked.session, (&ask, plan), literals, None, rollback).await?;
         let status = range::status(page, answer.rows, answer.total);
         let last = (page.offset + answer.rows).checked_sub(1).filter(|_| answer.rows > 0);
         let shown = range::content_range(page.offset, last, answer.total);

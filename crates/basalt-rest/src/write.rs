@@ -1,5 +1,7 @@
 //! POST, PUT, PATCH and DELETE of a table.
 
+use std::sync::Arc;
+
 use basalt_plan::ask::{Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, Resolution, Returning, UpdateAsk};
 use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
 use basalt_types::{TypeRef, pg};
@@ -44,7 +46,7 @@ impl Rest {
         let plan = self.plan(asked.session, &ask)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
-        let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let answer = self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), self.rolls_back(asked)).await?;
         let nothing_new = resolution == Some(Resolution::Merge) && answer.inserted == 0;
         let status = if nothing_new { StatusCode::OK } else { StatusCode::CREATED };
         let is_shown = asked.preferences.returns == Some(Return::Representation);
@@ -83,12 +85,12 @@ impl Rest {
             put: Some(keys.clone().unwrap_or_default().into_iter().map(|(name, _)| name).collect()),
             returning,
         });
-        self.plan(asked.session, &ask)?;
+        let plan = self.plan(asked.session, &ask)?;
         let keys = keys.ok_or(Error::PutFilters)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
         self.check_put(asked, name, &keys, &literals, &payload)?;
-        let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.rolls_back(asked)).await?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = match (is_shown, answer.inserted) {
             (false, _) => StatusCode::NO_CONTENT,
@@ -114,7 +116,7 @@ impl Rest {
             target,
             returning,
         });
-        self.plan(asked.session, &ask)?;
+        let plan = self.plan(asked.session, &ask)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
@@ -126,7 +128,7 @@ impl Rest {
                 _ => (Bytes::from_static(b"[]"), 0),
             }
         } else {
-            let (_, answer) = self.run(asked.session, &ask, literals, Some(payload.json), self.rolls_back(asked)).await?;
+            let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.rolls_back(asked)).await?;
             (answer.body, answer.rows)
         };
         let total = asked.preferences.counts_written().then_some(rows);
@@ -139,10 +141,10 @@ impl Rest {
         returning.max_affected = asked.preferences.bound();
         self.check_levels(asked, name, &params)?;
         let ask = Ask::Delete(DeleteAsk { schema: asked.schema.to_owned(), relation: name.to_owned(), target, returning });
-        self.plan(asked.session, &ask)?;
+        let plan = self.plan(asked.session, &ask)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
-        let (_, answer) = self.run(asked.session, &ask, literals, None, self.rolls_back(asked)).await?;
+        let answer = self.run(asked.session, (&ask, plan), literals, None, self.rolls_back(asked)).await?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
         let total = asked.preferences.counts_written().then_some(answer.rows);

@@ -284,8 +284,16 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 }
 
 fn canonical(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
-    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, UNRESERVED).to_string();
-    pairs.iter().map(|(k, v)| format!("{}={}", encode(k), encode(v))).collect::<Vec<_>>().join("&")
+    let mut out = String::with_capacity(pairs.iter().map(|(k, v)| k.len() + v.len() + 8).sum());
+    for (i, (key, value)) in pairs.iter().enumerate() {
+        if i > 0 {
+            out.push('&');
+        }
+        out.extend(percent_encoding::utf8_percent_encode(key, UNRESERVED));
+        out.push('=');
+        out.extend(percent_encoding::utf8_percent_encode(value, UNRESERVED));
+    }
+    out
 }
 
 /// Everything but letters, digits and `-_.~` is encoded (RFC 3986, section 2.3).
