@@ -2,6 +2,7 @@
 
 use super::query::Query;
 use crate::{Failure, json};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row, Statement};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ impl Reader {
         let connection: &'static Connection = Box::leak(Box::new(Connection::open_with_flags(db, flags)?));
         // A commit empties the page cache of every other connection; mapped pages are found again without a system call.
         connection.execute_batch("PRAGMA cache_size = -65536; PRAGMA mmap_size = 1073741824;")?;
+        // Without it SQLite prepares a statement with a bound LIMIT again for every run.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(Self {
             connection,
             user: connection.prepare("SELECT id, name, email, created_at FROM users WHERE id = ?1")?,
