@@ -160,6 +160,11 @@ pub fn apply(engine: &SqliteEngine, project: &Project, settings: &Settings) -> R
             .into());
     }
     compare(&files, &applied)?;
+    // Noted before the first migration, so that a crash between them and the seed does not leave the seed out.
+    let pending = project.state().join("seed-pending");
+    if is_new && settings.seed_enabled {
+        fs::write(&pending, "The database is new; the seed has not run yet.\n").map_err(ProjectError::io(&pending))?;
+    }
     let new: Vec<MigrationFile> = files.into_iter().filter(|f| !applied.iter().any(|a| a.version == f.version)).collect();
     let texts = new.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     // Refuse all at once, before the first is applied.
@@ -176,8 +181,9 @@ pub fn apply(engine: &SqliteEngine, project: &Project, settings: &Settings) -> R
             tracing::info!(migration = file.version, "{notice}");
         }
     }
-    if is_new && settings.seed_enabled {
+    if settings.seed_enabled && pending.exists() {
         seed(engine, project, settings)?;
+        fs::remove_file(&pending).map_err(ProjectError::io(&pending))?;
     }
     Ok(new)
 }
