@@ -3,7 +3,7 @@
 //! The rule is the original gateway's (wire-notes, section 0): an Authorization header that is not an opaque key is the user's token
 //! and stays; otherwise the API key decides, an opaque one by itself, any other as a token.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use basalt_token::{ApiKeyRole, Keys, TokenError, Verifier, keys};
 use basalt_types::{Claims, RoleName, Session, Timestamp};
@@ -73,14 +73,38 @@ impl Identity {
     /// Why the token is not accepted.
     pub fn session(&self) -> Result<Session, TokenError> {
         match &self.bearer {
-            None => Ok(Session::of_role(self.api_role.map_or("anon", ApiKeyRole::role))),
+            None => Ok(self.api_role.unwrap_or(ApiKeyRole::Anon).into_session()),
             Some((_, Ok(claims))) => {
-                let role = claims
-                    .get("role")
-                    .map_or_else(|| "anon".to_owned(), |r| r.as_str().map_or_else(|| r.to_string(), str::to_owned));
-                Ok(Session { role: RoleName::new(role), claims: Some(Arc::clone(claims)), request: None })
+                let role = claims.get("role").map(|r| r.as_str().map_or_else(|| r.to_string(), str::to_owned));
+                // SQL always finds a role among the claims (PostgREST puts it there), the anonymous one when the token names none.
+                let (role, claims) = match role {
+                    Some(role) => (role, Arc::clone(claims)),
+                    None => ("anon".to_owned(), Arc::new(claims.with("role", "anon"))),
+                };
+                Ok(Session { role: RoleName::new(role), claims: Some(claims), request: None })
             }
             Some((_, Err(error))) => Err(*error),
+        }
+    }
+}
+
+/// The session of an API key alone.
+trait IntoSession {
+    fn into_session(self) -> Session;
+}
+
+impl IntoSession for ApiKeyRole {
+    fn into_session(self) -> Session {
+        static SESSIONS: LazyLock<[Session; 2]> = LazyLock::new(|| {
+            [ApiKeyRole::Anon, ApiKeyRole::Service].map(|key| {
+                let claims = Claims::new(serde_json::Map::new()).with("role", key.role());
+                Session { role: RoleName::new(key.role()), claims: Some(Arc::new(claims)), request: None }
+            })
+        });
+        let [anon, service] = &*SESSIONS;
+        match self {
+            Self::Anon => anon.clone(),
+            Self::Service => service.clone(),
         }
     }
 }

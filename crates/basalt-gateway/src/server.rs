@@ -157,8 +157,7 @@ async fn serve(gateway: &Arc<Gateway>, mut accepted: mpsc::UnboundedReceiver<Acc
     http.timer(TokioTimer::new())
         .header_read_timeout(gateway.config.header_timeout)
         .max_buf_size(gateway.config.max_header_bytes.max(8192))
-        .max_headers(128)
-        .pipeline_flush(true);
+        .max_headers(128);
     while let Some(Accepted { stream, peer, place }) = accepted.recv().await {
         let held = Held { open: Arc::clone(open), _place: place };
         let stream = match TcpStream::from_std(stream) {

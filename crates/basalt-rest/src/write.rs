@@ -46,7 +46,8 @@ impl Rest {
         let plan = self.plan(asked.session, &ask)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
-        let answer = self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let answer =
+            self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), self.rolls_back(asked)).await?;
         let nothing_new = resolution == Some(Resolution::Merge) && answer.inserted == 0;
         let status = if nothing_new { StatusCode::OK } else { StatusCode::CREATED };
         let is_shown = asked.preferences.returns == Some(Return::Representation);

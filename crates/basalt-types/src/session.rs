@@ -32,6 +32,14 @@ impl Claims {
         Self { text, object }
     }
 
+    /// These claims with one more, or another value for one.
+    #[must_use]
+    pub fn with(&self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        let mut object = self.object.clone();
+        object.insert(name.to_owned(), value.into());
+        Self::new(object)
+    }
+
     /// `request.jwt.claims` as SQL sees it.
     pub fn text(&self) -> &str {
         &self.text

@@ -217,6 +217,9 @@ fn notes(settings: &Settings, engine: &SqliteEngine) {
     if !settings.unserved.is_empty() {
         tracing::warn!("of no effect in this version: {}", settings.unserved.join(", "));
     }
+    if !settings.auth.autoconfirm {
+        tracing::warn!("new addresses need a confirmation, and this version sends no mail: an administrator must confirm them");
+    }
     if settings.exposure_is_by_default && !settings.require_rls {
         let open = open_tables(&engine.catalog(), settings);
         if !open.is_empty() {

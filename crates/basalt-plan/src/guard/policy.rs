@@ -63,12 +63,7 @@ pub(super) fn condition(
 }
 
 /// Whether a policy has a subquery in USING or WITH CHECK.
-pub(super) fn has_subquery(
-    cache: &ExprCache,
-    catalog: &Catalog,
-    relation: &Relation,
-    policy: &Policy,
-) -> Result<bool, SqlError> {
+pub(super) fn has_subquery(cache: &ExprCache, catalog: &Catalog, relation: &Relation, policy: &Policy) -> Result<bool, SqlError> {
     for text in policy.using.iter().chain(&policy.check) {
         if cache.get(text, ExprUse::Policy, Some(relation), catalog)?.has_subquery {
             return Ok(true);

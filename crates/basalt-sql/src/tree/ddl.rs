@@ -124,7 +124,13 @@ pub enum Statement {
     },
     CreateView(Box<CreateView>),
     /// ALTER [MATERIALIZED] VIEW … SET (options) and RESET (options): lower-case names, values as written.
-    AlterViewOptions { name: Name, if_exists: bool, materialized: bool, set: Vec<(String, String)>, reset: Vec<String> },
+    AlterViewOptions {
+        name: Name,
+        if_exists: bool,
+        materialized: bool,
+        set: Vec<(String, String)>,
+        reset: Vec<String>,
+    },
     RefreshMaterializedView {
         name: Name,
         concurrently: bool,

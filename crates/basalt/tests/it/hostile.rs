@@ -211,11 +211,7 @@ impl Answer for Hostile {
         let body = bytes(&String::from_utf8_lossy(&request.body))?;
         let mut wire = Vec::new();
         if request.method == "RAW" {
-            wire = String::from_utf8_lossy(&request.body)
-                .lines()
-                .map(&bytes)
-                .collect::<Result<Vec<_>, _>>()?
-                .join(&b"\r\n"[..]);
+            wire = String::from_utf8_lossy(&request.body).lines().map(&bytes).collect::<Result<Vec<_>, _>>()?.join(&b"\r\n"[..]);
             wire.extend_from_slice(b"\r\n\r\n");
         } else {
             wire.extend_from_slice(format!("{} ", request.method).as_bytes());
