@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclItem, DefaultAcl, GrantKind, Privileges, Role};
 pub use function::{ArgMode, Function, FunctionArg, Volatility};
-pub use lookup::{ForeignKey, quote_name};
+pub use lookup::{ForeignKey, edit_distance, quote_name};
 pub use privilege::{ApplicablePolicies, ColumnPrivileges, DependentPrivileges};
 pub use relation::{
     Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Policy, PolicyCommand, Relation,

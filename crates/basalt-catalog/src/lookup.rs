@@ -187,7 +187,7 @@ fn shares_word(a: &str, b: &str) -> bool {
 }
 
 /// Levenshtein distance over characters; names are at most 63 bytes, longer input is cut.
-fn edit_distance(a: &str, b: &str) -> usize {
+pub fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().take(64).enumerate() {

@@ -1,5 +1,7 @@
 //! Names that were perhaps meant: candidates that share two or three letters in a row, rated by edit distance.
 
+use basalt_catalog::edit_distance;
+
 /// The candidate most like `asked`, when it is at least `least` like it (1.0: the same but for case).
 pub fn nearest<'n>(asked: &str, names: impl IntoIterator<Item = &'n str>, least: f64) -> Option<&'n str> {
     let lower = asked.to_lowercase();
@@ -33,27 +35,11 @@ fn grams(name: &str, size: usize) -> Vec<Vec<char>> {
 
 /// One less the edit distance per letter of the longer name.
 fn likeness(a: &str, b: &str) -> f64 {
-    let a: Vec<char> = a.chars().take(64).collect();
-    let b: Vec<char> = b.chars().take(64).collect();
-    let longer = a.len().max(b.len());
+    let longer = a.chars().count().max(b.chars().count()).min(64);
     if longer == 0 {
         return 1.0;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            left = (diagonal + usize::from(ca != cb)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    let distance = row.last().copied().unwrap_or(longer);
+    let distance = edit_distance(a, b);
     #[allow(clippy::cast_precision_loss)] // at most 64
     let ratio = distance as f64 / longer as f64;
     1.0 - ratio

@@ -1,5 +1,7 @@
 //! Names: of output columns when none is written, and of columns that were perhaps meant.
 
+use basalt_catalog::edit_distance;
+
 use crate::tree::{Expr, ExprKind};
 
 /// PostgreSQL's choice: the last part of a column or function name, a type's name for a cast of something nameless, or `?column?`.
@@ -60,12 +62,12 @@ pub fn similar_columns<'a, C: Iterator<Item = &'a str>>(
     let mut first: Option<(&str, &str)> = None;
     let mut second: Option<(&str, &str)> = None;
     for (alias, columns) in tables {
-        let penalty = table.map_or(0, |table| edits(table, alias));
+        let penalty = table.map_or(0, |table| edit_distance(table, alias));
         if penalty > best {
             continue;
         }
         for column in columns {
-            let distance = edits(column, name);
+            let distance = edit_distance(column, name);
             if distance > name.len() / 2 {
                 continue;
             }
@@ -88,25 +90,4 @@ pub fn similar_columns<'a, C: Iterator<Item = &'a str>>(
         None => format!("Perhaps you meant to reference the column \"{table}.{column}\"."),
         Some((t, c)) => format!("Perhaps you meant to reference the column \"{table}.{column}\" or the column \"{t}.{c}\"."),
     })
-}
-
-/// Levenshtein distance in characters.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, cb) in row.iter_mut().skip(1).zip(&b) {
-            let above = *cell;
-            let here = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            diagonal = above;
-            left = here;
-            *cell = here;
-        }
-        if let Some(edge) = row.first_mut() {
-            *edge = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }

@@ -294,26 +294,10 @@ fn nearest(message: &str) -> Option<String> {
     }
     let unknown = names.next()?;
     names
-        .map(|known| (distance(unknown, known), known))
+        .map(|known| (basalt_catalog::edit_distance(unknown, known), known))
         .filter(|(d, known)| *d <= known.len().div_ceil(2))
         .min()
         .map(|(_, known)| known.to_owned())
-}
-
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// Keys that are set but of no effect: those not in [`SERVED`].
