@@ -1,5 +1,6 @@
 //! The engine's door: opening, closing, and the [`Engine`] trait over readers and writer.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,10 +8,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
 use basalt_engine::{Answer, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
-use basalt_types::SqlError;
+use basalt_types::{Session, SqlError};
 use tokio::sync::oneshot;
 
-use crate::commit::{CommitQueue, Kind, Task};
+use crate::commit::{CommitQueue, Kind, Task, Terms};
 use crate::connection::{Connection, Use};
 use crate::error;
 use crate::functions::Services;
@@ -97,7 +98,7 @@ impl SqliteEngine {
     /// Runs a writer's task and waits for its commit. Not for async code.
     #[allow(clippy::disallowed_methods)] // monotonic time for a deadline
     pub(crate) fn wait(&self, task: Task, kind: Kind, rollback: bool, timeout: Duration) -> Result<Boxed, SqlError> {
-        let answer = self.queue.submit(task, kind, rollback, Instant::now() + timeout)?;
+        let answer = self.queue.submit(task, Terms { rollback, ..Terms::new(kind, Instant::now() + timeout) })?;
         flat(answer.blocking_recv())
     }
 
@@ -105,14 +106,15 @@ impl SqliteEngine {
         let Ready::Write(ready) = ready else { return Err(SqlError::internal("a read went to the writer").into()) };
         let is_long = run.payload.as_ref().is_some_and(|p| p.len() > LONG_PAYLOAD_BYTES);
         let kind = if is_long { Kind::Long } else { Kind::Short };
-        let (rollback, deadline) = (run.rollback, run.limits.deadline);
+        let habit = Arc::clone(&ready.habit);
+        let terms = Terms { kind, rollback: run.rollback, deadline: run.limits.deadline, who: caller(&run.session), habit };
         let task: Task = Arc::new(move |desk| {
             if desk.catalog().version() != run.plan.catalog_version {
                 return Err(RunError::StalePlan);
             }
             write::answer(desk, &run, &ready).map(|answer| Box::new(answer) as Boxed)
         });
-        let boxed = self.queue.submit(task, kind, rollback, deadline)?.await.map_err(|_| error::closing())??;
+        let boxed = self.queue.submit(task, terms)?.await.map_err(|_| error::closing())??;
         boxed.downcast::<Answer>().map(|b| *b).map_err(|_| SqlError::internal("a write answered with another value").into())
     }
 
@@ -162,6 +164,13 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// A number for the caller, as far as the engine knows callers: the role and whom the token names.
+fn caller(session: &Session) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (session.role.as_str(), session.claims.as_ref().and_then(|claims| claims.sub())).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn flat(received: Result<Result<Boxed, RunError>, oneshot::error::RecvError>) -> Result<Boxed, SqlError> {
@@ -232,7 +241,7 @@ impl Engine for SqliteEngine {
     fn transaction_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>> {
         Box::pin(async move {
             let task: Task = Arc::new(move |desk| Ok(work(&mut Own::writing(desk))?));
-            flat(self.queue.submit(task, Kind::Short, false, Instant::now() + OWN_TIMEOUT)?.await)
+            flat(self.queue.submit(task, Terms::new(Kind::Short, Instant::now() + OWN_TIMEOUT))?.await)
         })
     }
 
@@ -277,6 +286,7 @@ impl Engine for SqliteEngine {
                 ("commits", get(&counters.commits)),
                 ("writes", get(&counters.jobs)),
                 ("writes_repeated", get(&counters.jobs_again)),
+                ("writes_long", get(&counters.jobs_long)),
                 ("reads", get(&counters.reads)),
                 ("reads_in_place", get(&counters.reads_near)),
                 ("reads_moved_to_pool", get(&counters.reads_moved)),

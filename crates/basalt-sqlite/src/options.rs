@@ -33,6 +33,8 @@ pub struct SqliteOptions {
     pub max_batch: usize,
     /// Most writes waiting; one more is refused with 53300.
     pub max_queued_writes: usize,
+    /// Most writes waiting that take long; one more is refused with 53300.
+    pub max_queued_long_writes: usize,
     /// Most reads waiting; one more is refused with 53300.
     pub max_queued_reads: usize,
     /// A batch takes no further job after this time.
@@ -71,6 +73,7 @@ impl SqliteOptions {
             near_readers: cores.clamp(1, 8),
             max_batch: 256,
             max_queued_writes: 4096,
+            max_queued_long_writes: 256,
             max_queued_reads: 4096,
             batch_time: Duration::from_millis(20),
             snapshot_idle: Duration::from_millis(100),

@@ -10,6 +10,7 @@ use basalt_plan::program::{Program, ReadProgram, Representation, Shape, Touched,
 use basalt_types::{Oid, RoleName, SqlError};
 use parking_lot::RwLock;
 
+use crate::commit::Habit;
 use crate::connection::context::Tables;
 use crate::encode::Encoder;
 use crate::names::storage_name;
@@ -36,6 +37,8 @@ pub(crate) struct ReadyWrite {
     /// Of what it shows: its own rows, or a query over them.
     pub(crate) shapes: Arc<Shapes>,
     pub(crate) tables: Tables,
+    /// How long it takes.
+    pub(crate) habit: Arc<Habit>,
 }
 
 /// Either.
@@ -64,7 +67,7 @@ impl Ready {
                     Representation::Rows(shapes) => shapes,
                     Representation::Query(read) => &read.shapes,
                 });
-                Self::Write(Arc::new(ReadyWrite { program, shapes, tables }))
+                Self::Write(Arc::new(ReadyWrite { program, shapes, tables, habit: Arc::default() }))
             }
         }
     }

@@ -17,6 +17,7 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) jobs: AtomicU64,
     pub(crate) jobs_again: AtomicU64,
+    pub(crate) jobs_long: AtomicU64,
     pub(crate) reads: AtomicU64,
     pub(crate) reads_near: AtomicU64,
     pub(crate) reads_moved: AtomicU64,

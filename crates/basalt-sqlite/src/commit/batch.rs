@@ -32,25 +32,55 @@ const SLICE: Duration = Duration::from_millis(25);
 
 impl Writer {
     /// Runs and answers a batch.
+    #[allow(clippy::disallowed_methods)] // monotonic time: whether a rest is over
     pub(super) fn run(&mut self, jobs: Vec<Job>) {
-        self.shared.counters.jobs.fetch_add(jobs.len() as u64, Ordering::Relaxed);
-        if self.is_schema_foreign() {
-            let advice = SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, "the database file was changed by another program")
-                .hint("Stop the server, undo the change or restore a backup, then start again.");
-            for job in jobs {
-                let _ = job.reply.send(Err(advice.clone().into()));
-            }
-            return;
-        }
-        let mut waiting = jobs;
+        let mut waiting = self.accept(jobs);
         while !waiting.is_empty() {
-            if waiting.len() == 1 {
-                if let Some(job) = waiting.pop() {
-                    self.run_alone(job);
-                }
+            // A lone job needs no savepoint, but it holds the writer for as long as it takes.
+            if waiting.len() == 1 && self.turns.may_hold(Instant::now()) {
+                waiting.into_iter().for_each(|job| self.hold(job));
                 return;
             }
             waiting = self.run_together(waiting);
+        }
+    }
+
+    /// Runs one batch of jobs that may take long; those without a turn wait for the next one.
+    pub(super) fn run_once(&mut self, jobs: Vec<Job>) {
+        let tried = self.accept(jobs);
+        if !tried.is_empty() {
+            let back = self.run_together(tried);
+            self.turns.give_back(back);
+        }
+    }
+
+    /// Runs a job that has the writer for itself.
+    pub(super) fn run_held(&mut self, job: Job) {
+        self.accept(vec![job]).into_iter().for_each(|job| self.hold(job));
+    }
+
+    /// Answers jobs when nothing is written any more.
+    fn accept(&mut self, jobs: Vec<Job>) -> Vec<Job> {
+        if self.is_schema_foreign() {
+            let advice = SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, "the database file was changed by another program")
+                .hint("Stop the server, undo the change or restore a backup, then start again.");
+            self.fail_all(jobs, &advice);
+            return Vec::new();
+        }
+        jobs
+    }
+
+    /// Runs a job alone and notes how long it held the writer.
+    #[allow(clippy::disallowed_methods)] // monotonic time of a job
+    fn hold(&mut self, job: Job) {
+        let (who, habit) = (job.terms.who, std::sync::Arc::clone(&job.terms.habit));
+        let began = Instant::now();
+        self.run_alone(job);
+        let took = began.elapsed();
+        habit.note(took > SLICE);
+        if took > SLICE {
+            self.turns.held(who, took);
+            self.shared.counters.jobs_long.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -58,6 +88,7 @@ impl Writer {
     #[allow(clippy::disallowed_methods)] // monotonic time bounds a batch
     fn run_together(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
         let started = Instant::now();
+        let most = self.shared.options.max_queued_long_writes;
         if let Err(failure) = self.connection.execute("BEGIN IMMEDIATE") {
             self.fail_all(jobs, &failure.to_sql());
             return Vec::new();
@@ -65,14 +96,16 @@ impl Writer {
         let mut done: Vec<(Job, Result<Boxed, RunError>)> = Vec::with_capacity(jobs.len());
         let mut waiting = VecDeque::from(std::mem::take(&mut jobs));
         while let Some(job) = waiting.pop_front() {
-            match self.run_in_savepoint(&job) {
+            let outcome = self.run_in_savepoint(&job);
+            job.terms.habit.note(matches!(outcome, Outcome::TooLong | Outcome::AllLost(None)));
+            match outcome {
                 Outcome::Done(answer) => done.push((job, answer)),
-                Outcome::TooLong => self.long.push_back(job),
+                Outcome::TooLong => self.turns.put_alone(job, most),
                 Outcome::AllLost(error) => {
                     // The culprit has its answer or its place in the other queue; those before it run again, alone.
                     match error {
                         Some(error) => drop(job.reply.send(Err(error))),
-                        None => self.long.push_back(job),
+                        None => self.turns.put_alone(job, most),
                     }
                     self.run_each_alone(done.into_iter().map(|(job, _)| job).collect());
                     return waiting.into();
@@ -103,7 +136,7 @@ impl Writer {
     }
 
     fn transact(&mut self, job: &Job) -> Result<Boxed, RunError> {
-        let is_schema = job.kind == Kind::Schema;
+        let is_schema = job.terms.kind == Kind::Schema;
         let kept = is_schema.then(|| self.shared.sequences.keep());
         let go_back = |writer: &Self| {
             if let Some(before) = kept {
@@ -115,11 +148,11 @@ impl Writer {
             return Err(failure.to_sql().into());
         }
         let desk = self.desk();
-        let answer = self.run_task(&desk, job, job.deadline);
+        let answer = self.run_task(&desk, job, job.terms.deadline);
         let answer = answer.and_then(|value| self.check_keys(&desk.catalog()).map(|()| value).map_err(RunError::from));
         let catalog = desk.is_changed.get().then(|| desk.catalog());
         drop(desk);
-        if answer.is_err() || job.rollback {
+        if answer.is_err() || job.terms.rollback {
             self.rollback();
             go_back(self);
             return answer;
@@ -149,16 +182,16 @@ impl Writer {
         }
         let slice = Instant::now() + SLICE;
         let desk = self.desk();
-        let answer = self.run_task(&desk, job, slice.min(job.deadline));
+        let answer = self.run_task(&desk, job, slice.min(job.terms.deadline));
         drop(desk);
-        let is_too_long = answer.is_err() && slice < job.deadline && self.connection.context().stopped() == Stop::Deadline;
+        let is_too_long = answer.is_err() && slice < job.terms.deadline && self.connection.context().stopped() == Stop::Deadline;
         if !self.connection.in_transaction() {
             let error = answer.err().unwrap_or_else(|| SqlError::internal("a write ended its transaction").into());
             return Outcome::AllLost((!is_too_long).then_some(error));
         }
         let answer =
             answer.and_then(|value| self.check_keys(&self.shared.catalog.load()).map(|()| value).map_err(RunError::from));
-        let undone = if answer.is_err() || job.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
+        let undone = if answer.is_err() || job.terms.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
         match undone.and_then(|()| self.connection.execute("RELEASE job")) {
             Ok(()) if is_too_long => Outcome::TooLong,
             Ok(()) => Outcome::Done(answer),
@@ -182,7 +215,7 @@ impl Writer {
 
     #[allow(clippy::disallowed_methods)] // monotonic time against a deadline
     fn run_task(&self, desk: &Desk<'_>, job: &Job, until: Instant) -> Result<Boxed, RunError> {
-        if Instant::now() >= job.deadline {
+        if Instant::now() >= job.terms.deadline {
             return Err(error::timeout().into());
         }
         let context = self.connection.context();

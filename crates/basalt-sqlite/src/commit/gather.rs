@@ -5,6 +5,7 @@
 //! only as long as it pays: see [`Pace`]. The idea is that of PostgreSQL's `commit_delay` and `commit_siblings`.
 
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Job, Kind, Writer};
@@ -69,7 +70,7 @@ impl Pace {
 }
 
 impl Writer {
-    /// The next batch: what waits, and what comes in a moment. Jobs that run alone go to their own queue.
+    /// The next batch: what waits, and what comes in a moment. Others go to their own queues.
     pub(super) fn gather(&mut self, first: Option<Job>) -> Vec<Job> {
         let mut batch = Vec::new();
         let mut next = first;
@@ -81,11 +82,11 @@ impl Writer {
             next = self.queue.try_recv().ok();
         }
         let here = batch.len();
-        if here == 0 || !self.long.is_empty() {
+        if here == 0 || !self.turns.is_empty() {
             return batch;
         }
         if let Some((expected, until)) = self.pace.expectation(here) {
-            while batch.len() < expected && self.long.is_empty() && !self.is_full(&batch) {
+            while batch.len() < expected && self.turns.is_empty() && !self.is_full(&batch) {
                 let Ok(job) = self.queue.recv_deadline(until) else { break };
                 self.sort(job, &mut batch);
             }
@@ -95,15 +96,16 @@ impl Writer {
     }
 
     fn sort(&mut self, job: Job, batch: &mut Vec<Job>) {
-        match job.kind {
-            Kind::Short => batch.push(job),
-            Kind::Long | Kind::Schema => self.long.push_back(job),
+        self.shared.counters.jobs.fetch_add(1, Ordering::Relaxed);
+        if job.terms.kind == Kind::Short && !job.terms.habit.is_slow() {
+            batch.push(job);
+        } else {
+            self.turns.put_off(job, self.shared.options.max_queued_long_writes);
         }
     }
 
     fn is_full(&self, batch: &[Job]) -> bool {
-        let options = &self.shared.options;
-        batch.len() >= options.max_batch || self.long.len() >= options.max_queued_writes
+        batch.len() >= self.shared.options.max_batch
     }
 }
 

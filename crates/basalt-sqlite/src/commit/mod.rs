@@ -1,28 +1,32 @@
 //! The one thread that writes: it takes what is queued, runs every job in a savepoint of one transaction, commits, then tells everybody.
 //!
 //! A job is a closure that can run again, because a batch may have to be taken apart: see [`batch`]. A job alone in its batch has a
-//! transaction of its own, so a lone failure never reaches others. One that takes long leaves its batch and runs alone later. The log is emptied into the database by [`checkpoint`].
+//! transaction of its own, so a lone failure never reaches others. One that takes long leaves its batch and runs alone later; [`turns`]
+//! says when. The log is emptied into the database by [`checkpoint`].
 
 mod batch;
 mod checkpoint;
 mod gather;
+mod turns;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use basalt_catalog::Catalog;
 use basalt_engine::{Boxed, RunError};
 use basalt_plan::expressions::ExprCache;
 use basalt_types::{SqlError, Timestamp};
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use gather::Pace;
+use turns::{Turns, Wait};
+
+pub(crate) use turns::Habit;
 
 use crate::connection::Connection;
 use crate::readers::Readers;
@@ -73,13 +77,29 @@ pub(crate) enum Kind {
     Schema,
 }
 
-pub(crate) struct Job {
-    pub(crate) task: Task,
+/// How a job is to be run.
+pub(crate) struct Terms {
     pub(crate) kind: Kind,
     /// Take everything back in the end, though it went well.
     pub(crate) rollback: bool,
     /// 57014 after that.
     pub(crate) deadline: Instant,
+    /// Equal for jobs of one caller, as far as that is known.
+    pub(crate) who: u64,
+    /// What is known of its program.
+    pub(crate) habit: Arc<Habit>,
+}
+
+impl Terms {
+    /// The program's own work.
+    pub(crate) fn new(kind: Kind, deadline: Instant) -> Self {
+        Self { kind, rollback: false, deadline, who: 0, habit: Arc::default() }
+    }
+}
+
+pub(crate) struct Job {
+    pub(crate) task: Task,
+    pub(crate) terms: Terms,
     pub(crate) reply: oneshot::Sender<Result<Boxed, RunError>>,
 }
 
@@ -110,15 +130,9 @@ impl CommitQueue {
     ///
     /// # Errors
     /// 53300 when the queue is full, 57P01 when the engine is closing.
-    pub(crate) fn submit(
-        &self,
-        task: Task,
-        kind: Kind,
-        rollback: bool,
-        deadline: Instant,
-    ) -> Result<oneshot::Receiver<Result<Boxed, RunError>>, SqlError> {
+    pub(crate) fn submit(&self, task: Task, terms: Terms) -> Result<oneshot::Receiver<Result<Boxed, RunError>>, SqlError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { task, kind, rollback, deadline, reply };
+        let job = Job { task, terms, reply };
         match self.sender.lock().as_ref().map(|sender| sender.try_send(job)) {
             Some(Ok(())) => Ok(answer),
             Some(Err(TrySendError::Full(_))) => Err(error::too_many("writes")),
@@ -141,6 +155,9 @@ impl CommitQueue {
     }
 }
 
+/// While jobs wait, those whose time is over are answered at least this often.
+const LONGEST_LOOK_AWAY: Duration = Duration::from_millis(50);
+
 /// The thread's own state.
 struct Writer {
     connection: Connection,
@@ -150,8 +167,8 @@ struct Writer {
     data_version: i64,
     /// WAL pages when a checkpoint was last tried.
     tried_at_pages: u64,
-    /// Jobs that run alone; each gets its turn between two batches.
-    long: VecDeque<Job>,
+    /// Jobs that are not in the next batch.
+    turns: Turns,
     /// The queue, to see how many wait.
     queue: Receiver<Job>,
     pace: Pace,
@@ -166,24 +183,43 @@ impl Writer {
         }
         let data_version = connection.integer("PRAGMA data_version").unwrap_or(0);
         let pace = Pace::default();
-        Self { connection, shared, readers, data_version, tried_at_pages: 0, long: VecDeque::new(), queue, pace }
+        Self { connection, shared, readers, data_version, tried_at_pages: 0, turns: Turns::default(), queue, pace }
     }
 
+    #[allow(clippy::disallowed_methods)] // monotonic time: who waited long enough
     fn serve(mut self) {
         loop {
-            // Who runs alone waits for one batch at most, and nobody's short write waits for more than one of those.
-            let first = if self.long.is_empty() { self.queue.recv().ok() } else { self.queue.try_recv().ok() };
-            if first.is_none() && self.long.is_empty() {
+            let now = Instant::now();
+            self.turns.end_expired(now);
+            let first = match self.turns.wait(now) {
+                Wait::Nothing => self.queue.recv().ok(),
+                Wait::Now => self.queue.try_recv().ok(),
+                Wait::Until(later) => match self.queue.recv_deadline(later.min(now + LONGEST_LOOK_AWAY)) {
+                    Ok(job) => Some(job),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        self.turns.make_haste();
+                        None
+                    }
+                },
+            };
+            if first.is_none() && self.turns.is_empty() {
                 break;
             }
             let batch = self.gather(first);
             if !batch.is_empty() {
+                self.turns.serve_short(Instant::now());
                 self.run(batch);
             }
-            if let Some(job) = self.long.pop_front() {
-                self.run(vec![job]);
+            let doubtful = self.turns.take_doubtful();
+            if !doubtful.is_empty() {
+                self.run_once(doubtful);
             }
-            self.checkpoint(self.queue.is_empty() && self.long.is_empty());
+            // As of the time before the queue was looked at: a short write that came meanwhile goes first.
+            if let Some(job) = self.turns.next_long(now) {
+                self.run_held(job);
+            }
+            self.checkpoint(self.queue.is_empty() && self.turns.is_empty());
         }
         self.leave();
     }

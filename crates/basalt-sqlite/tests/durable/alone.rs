@@ -1,5 +1,6 @@
 //! A request is alone in its failure: one guilty among twenty innocent ones in the same commit, and only the guilty fails.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -206,5 +207,37 @@ fn a_commit_that_fails_for_one_request_fails_that_one() {
     assert_eq!((codes[0], codes[1..].iter().all(|c| *c == "00000")), ("58030", true), "{codes:?}");
     assert_eq!(db.number("select count(*) from public.t where id < 1000"), 19);
     assert_eq!(db.number("select count(*) from public.t where id = 0"), 0, "what failed is not stored");
+    db.close_and_check();
+}
+
+#[test]
+fn short_writes_go_on_while_long_ones_queue() {
+    const SHORT: u64 = 60;
+    let db = Database::new(&format!("{TABLES}{ENDLESS}"));
+    let is_over = AtomicBool::new(false);
+    let before = db.counter("writes_long");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let run = request(&db.engine, &insert("starts", &["id"]), r#"{"id":1}"#, Duration::from_millis(300));
+                    assert_eq!(code(&wait(db.engine.run(run))), "57014");
+                }
+            });
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while db.counter("writes_long") == before && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        for number in 0..SHORT {
+            let payload = format!(r#"{{"id":{number},"note":"note {number}"}}"#);
+            let run = request(&db.engine, &insert("t", &["id", "note"]), &payload, PATIENCE);
+            assert_eq!(code(&wait(db.engine.run(run))), "00000", "request {number}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let long = db.counter("writes_long") - before;
+    assert!(long > 0, "nothing was long");
+    assert!(long < SHORT / 2, "{long} long writes went between {SHORT} short ones");
     db.close_and_check();
 }
