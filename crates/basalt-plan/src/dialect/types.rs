@@ -67,7 +67,7 @@ pub(crate) fn element(catalog: &Catalog, ty: TypeRef) -> Option<TypeRef> {
 }
 
 /// A type's name as messages print it: bare in `public`, else with its schema.
-fn shown_name(catalog: &Catalog, def: &TypeDef) -> String {
+pub(crate) fn shown_name(catalog: &Catalog, def: &TypeDef) -> String {
     match catalog.schema_by_oid(Oid(def.schema)) {
         Some(schema) if schema.name != "public" => format!("{}.{}", schema.name, def.name),
         _ => def.name.clone(),

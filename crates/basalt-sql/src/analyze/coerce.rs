@@ -126,7 +126,9 @@ impl Analyzer<'_> {
                 Some(_) => TypeRef::of(oid::TEXT_ARRAY),
                 None => TypeRef::of(oid::TEXT),
             };
-            let inner = Expr::new(ExprKind::Const(pg::input(text, text_type)?), text_type);
+            let value = pg::input(text, text_type)?;
+            self.check_array_labels(&value, target)?;
+            let inner = Expr::new(ExprKind::Const(value), text_type);
             return Ok(Expr::new(ExprKind::Cast { expr: Box::new(inner), explicit: true }, target));
         }
         let plain = TypeRef::of(target.oid);
@@ -141,6 +143,22 @@ impl Analyzer<'_> {
                 Ok(Expr::new(ExprKind::Cast { expr: Box::new(Expr::new(ExprKind::Const(value), plain)), explicit }, target))
             }
         }
+    }
+
+    /// 22P02 for an element that is no label of the enum the array is of.
+    fn check_array_labels(&self, value: &Value, target: TypeRef) -> Result<()> {
+        let (Value::Text(array), Some(element)) = (value, types::element(self.catalog, target.oid)) else { return Ok(()) };
+        let element = types::base_type(self.catalog, TypeRef::of(element));
+        let Some(labels) = types::enum_labels(self.catalog, element.oid) else { return Ok(()) };
+        for item in pg::array_values(array, oid::TEXT)? {
+            if let Value::Text(text) = item
+                && !labels.contains(&text)
+            {
+                let message = format!("invalid input value for enum {}: \"{text}\"", self.shown(element.oid));
+                return Err(error(SqlState::INVALID_TEXT, message));
+            }
+        }
+        Ok(())
     }
 
     /// `'now'`, `'today'`, `'tomorrow'`, `'yesterday'` as dates and times.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use basalt_catalog::{Relation, RelationKind, TypeKind};
 use basalt_types::{Oid, SqlState};
 
+use super::depend::Dependent;
 use super::name::{kind_word, written};
 use super::{Ddl, Refusal, Result, Step};
 use crate::tree::{DropName, Name, ObjectKind};
@@ -226,19 +227,10 @@ impl Ddl {
         let relations: Vec<Arc<Relation>> = self.catalog.relations().filter(|r| r.schema == schema.oid).cloned().collect();
         let functions: Vec<_> = self.catalog.functions().filter(|f| f.schema == schema.oid).cloned().collect();
         let types: Vec<_> = self.catalog.types().filter(|t| t.schema == schema.oid).cloned().collect();
-        let mut inside: Vec<String> = types.iter().map(|t| format!("type {name}.{}", t.name)).collect();
-        inside.extend(
-            relations
-                .iter()
-                // Sequences of columns belong to their table.
-                .filter(|r| r.sequence.as_ref().is_none_or(|s| s.owned_by.is_none()))
-                .map(|r| self.described_relation(r)),
-        );
-        inside
-            .extend(functions.iter().map(|f| format!("function {name}.{}", basalt_catalog::print::signature(&self.catalog, f))));
+        let inside = self.inside_schema(name, &relations, &functions, &types);
         if !inside.is_empty() {
             if !cascade {
-                let detail: Vec<String> = inside.iter().map(|what| format!("{what} depends on schema {name}")).collect();
+                let detail: Vec<String> = inside.iter().map(|(what, on)| format!("{what} depends on {on}")).collect();
                 return Err(Refusal::invalid(
                     SqlState::DEPENDENT_OBJECTS,
                     format!("cannot drop schema {name} because other objects depend on it"),
@@ -247,7 +239,7 @@ impl Ddl {
                 .hint("Use DROP ... CASCADE to drop the dependent objects too."));
             }
             match inside.as_slice() {
-                [one] => self.notice(format!("drop cascades to {one}")),
+                [(one, _)] => self.notice(format!("drop cascades to {one}")),
                 many => self.notice(format!("drop cascades to {} other objects", many.len())),
             }
         }
@@ -268,6 +260,47 @@ impl Ddl {
         self.catalog.set_default_acls(entries);
         self.catalog.remove_schema(Oid(schema.oid));
         Ok(())
+    }
+
+    /// What goes with a schema, and on what it depends: its objects in the order of their making, each followed by what depends on it
+    /// elsewhere. Source: PostgreSQL's `reportDependentObjects`.
+    fn inside_schema(
+        &self,
+        name: &str,
+        relations: &[Arc<Relation>],
+        functions: &[Arc<basalt_catalog::Function>],
+        types: &[Arc<basalt_catalog::TypeDef>],
+    ) -> Vec<(String, String)> {
+        let mut objects: Vec<(u32, String, Vec<Dependent>)> = Vec::new();
+        for def in types {
+            objects.push((def.oid, format!("type {name}.{}", def.name), self.dependents_of_type(def)));
+        }
+        // Sequences of columns belong to their table.
+        for relation in relations.iter().filter(|r| r.sequence.as_ref().is_none_or(|s| s.owned_by.is_none())) {
+            objects.push((relation.oid, self.described_relation(relation), self.dependents_of_relation(relation)));
+        }
+        for function in functions {
+            let signature = basalt_catalog::print::signature(&self.catalog, function);
+            objects.push((function.oid, format!("function {name}.{signature}"), self.dependents_of_function(function)));
+        }
+        objects.sort_by_key(|(oid, ..)| *oid);
+        let is_inside = |dependent: &Dependent| match dependent {
+            Dependent::Function(oid) => functions.iter().any(|f| f.oid == oid.0),
+            Dependent::Type(oid) => types.iter().any(|t| t.oid == oid.0),
+            other => other.table().is_some_and(|table| relations.iter().any(|r| r.oid == table.0)),
+        };
+        let mut reported: Vec<Dependent> = Vec::new();
+        let mut inside = Vec::new();
+        for (_, what, dependents) in objects {
+            inside.push((what.clone(), format!("schema {name}")));
+            for dependent in dependents {
+                if !is_inside(&dependent) && !reported.contains(&dependent) {
+                    inside.push((self.describe(&dependent), what.clone()));
+                    reported.push(dependent);
+                }
+            }
+        }
+        inside
     }
 
     fn drop_function(&mut self, kind: ObjectKind, target: &DropName, if_exists: bool, cascade: bool) -> Result {

@@ -330,7 +330,7 @@ impl Ddl {
 }
 
 /// A made-up relation whose only column is the keyword VALUE of a domain's check.
-fn value_relation(ty: TypeRef) -> Relation {
+pub(super) fn value_relation(ty: TypeRef) -> Relation {
     let mut row = super::table::blank_relation(Oid(0), 0, "value", basalt_catalog::RelationKind::Table, "");
     row.columns.push(super::table::blank_column(1, "value", ty));
     row

@@ -15,6 +15,7 @@ mod drop;
 mod expr;
 mod function;
 mod index;
+mod label;
 mod name;
 mod policy;
 mod privilege;

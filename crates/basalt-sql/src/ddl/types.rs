@@ -287,8 +287,13 @@ impl Ddl {
                 if before.is_some() { at } else { at + 1 }
             }
         };
+        let is_last = at == labels.len();
         labels.insert(at, label.to_owned());
+        // Expressions over labels hold their order.
+        let indexes = if is_last { Vec::new() } else { self.indexes_over_enum(&def) };
+        self.drop_stored(&indexes);
         self.catalog.put_type(def);
+        self.make_stored(&indexes);
         Ok(())
     }
 
@@ -303,8 +308,12 @@ impl Ddl {
             return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, format!("\"{from}\" is not an existing enum label")));
         };
         to.clone_into(label);
+        self.follow_label(Oid(def.oid), from, to);
+        let indexes = self.indexes_over_enum(&def);
+        self.drop_stored(&indexes);
         self.steps.push(Step::RenameEnumLabel { ty: Oid(def.oid), from: from.to_owned(), to: to.to_owned() });
         self.catalog.put_type(def);
+        self.make_stored(&indexes);
         Ok(())
     }
 

@@ -28,6 +28,8 @@ pub(super) trait Visit {
     fn type_name(&mut self, _ty: &mut TypeName) {}
     /// A string constant with its written type: `'public.t_id_seq'::regclass`.
     fn literal(&mut self, _text: &mut String, _ty: &TypeName) {}
+    /// Any string constant, after [`Visit::literal`].
+    fn string(&mut self, _text: &mut String) {}
 }
 
 /// One row source of a scope.
@@ -131,11 +133,11 @@ impl<'a, V: Visit> Walker<'a, V> {
             ExprKind::Null
             | ExprKind::Bool(_)
             | ExprKind::Number(_)
-            | ExprKind::String(_)
             | ExprKind::BitString(..)
             | ExprKind::Param(_)
             | ExprKind::Keyword(..)
             | ExprKind::Special(_) => {}
+            ExprKind::String(text) => self.visit.string(text),
             ExprKind::Star(parts) => self.source_name(parts),
             ExprKind::Column(parts) => match self.resolve(parts) {
                 Some((relation, attnum, by_alias)) => self.visit.column(parts, relation, attnum, by_alias),

@@ -27,6 +27,19 @@ fn enum_in(call: &Call<'_>) -> Result<Value, SqlError> {
     refuse(SqlState::INVALID_TEXT, format!("invalid input value for enum {}: \"{text}\"", call.text(1)))
 }
 
+fn enum_array_in(call: &Call<'_>) -> Result<Value, SqlError> {
+    let labels: Vec<String> = serde_json::from_str(call.text(2)).unwrap_or_default();
+    let array = call.text(0);
+    for element in pg::array_values(array, pg::oid::TEXT)? {
+        if let Value::Text(text) = element
+            && !labels.contains(&text)
+        {
+            return refuse(SqlState::INVALID_TEXT, format!("invalid input value for enum {}: \"{text}\"", call.text(1)));
+        }
+    }
+    Ok(Value::from(array))
+}
+
 fn raise(call: &Call<'_>) -> Result<Value, SqlError> {
     refuse(SqlState::parse(call.text(0)).unwrap_or(SqlState::INTERNAL), call.text(1))
 }
@@ -125,6 +138,7 @@ pub(super) const TABLE: &[Row] = &[
     ("compare", |c| Ok(Value::Int(pg::compare(c.arg(0), c.arg(1), type_argument(c, 2)) as i64))),
     ("text", text),
     ("enum_in", enum_in),
+    ("enum_array_in", enum_array_in),
     ("basalt_raise", raise),
     ("gen_random_uuid", |c| Ok(Value::Text(c.services.rng.uuid().to_string()))),
     ("uuid_generate_v1", time_uuid),

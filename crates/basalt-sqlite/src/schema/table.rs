@@ -116,10 +116,14 @@ pub(crate) fn add_column(connection: &Connection, catalog: &Catalog, relation: &
     Ok(())
 }
 
-/// Drops a column that no key or index has.
+/// Drops a column that no key or index has. A rebuild of the table in the same statement has dropped it already.
 pub(crate) fn drop_column(connection: &Connection, catalog: &Catalog, relation: &Relation, name: &str) -> Result<(), SqlError> {
     let table = quoted(&storage_name(catalog, relation));
-    if relation.columns.is_empty() && stored_columns(connection, &storage_name(catalog, relation))?.len() == 1 {
+    let stored = stored_columns(connection, &storage_name(catalog, relation))?;
+    if !stored.iter().any(|column| column == name) {
+        return Ok(());
+    }
+    if relation.columns.is_empty() && stored.len() == 1 {
         connection.query_once(&format!("ALTER TABLE {table} ADD COLUMN \"basalt_empty\" INTEGER"), &[])?;
     }
     connection.query_once(&format!("ALTER TABLE {table} DROP COLUMN {}", quoted(name)), &[])?;

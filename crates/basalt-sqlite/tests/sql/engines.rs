@@ -126,12 +126,10 @@ fn query_columns(query: &Query) -> Vec<TypeRef> {
 
 /// The built-in type by which a value of a user's type is printed.
 fn shown(ty: TypeRef, catalog: &Catalog) -> TypeRef {
-    match catalog.type_by_oid(ty.oid).map(|def| &def.kind) {
+    match catalog.type_by_oid(ty.oid).filter(|def| def.oid == ty.oid.0).map(|def| &def.kind) {
         Some(TypeKind::Domain { base, .. }) => shown(TypeRef::of(Oid(*base)), catalog),
         Some(TypeKind::Enum { .. }) => TypeRef::of(oid::TEXT),
-        Some(_) | None if pg::builtin(ty.oid).is_none() && catalog.type_by_oid(ty.oid).is_none() => {
-            TypeRef::of(pg_array_of_text())
-        }
+        None if pg::builtin(ty.oid).is_none() => TypeRef::of(pg_array_of_text()),
         _ => ty,
     }
 }

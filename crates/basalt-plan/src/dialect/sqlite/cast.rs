@@ -14,6 +14,9 @@ impl Printer<'_> {
     /// `expr::ty`.
     pub(super) fn cast(&mut self, expr: &Expr, to: TypeRef, explicit: bool) -> Result<(), SqlError> {
         let from = expr.ty;
+        if let Some(done) = self.cast_to_enum_array(expr, to)? {
+            return Ok(done);
+        }
         if let Some(def) = self.catalog.type_by_oid(to.oid).filter(|d| d.oid == to.oid.0).cloned() {
             match &def.kind {
                 TypeKind::Enum { labels } => {
@@ -79,6 +82,35 @@ impl Printer<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// A cast to an array of an enum: every element must be a label. `None` for other types, and for arrays of that enum already.
+    fn cast_to_enum_array(&mut self, expr: &Expr, to: TypeRef) -> Result<Option<()>, SqlError> {
+        let Some(def) = self.catalog.type_by_oid(to.oid).filter(|d| d.array_oid == to.oid.0 && d.oid != to.oid.0) else {
+            return Ok(None);
+        };
+        let Some(def) = types::enum_of(self.catalog, TypeRef::of(Oid(def.oid))).cloned() else { return Ok(None) };
+        let TypeKind::Enum { labels } = &def.kind else { return Ok(None) };
+        let source = types::element(self.catalog, expr.ty).and_then(|element| types::enum_of(self.catalog, element));
+        if source.is_some_and(|source| source.oid == def.oid) {
+            return Ok(None);
+        }
+        let labels = serde_json::to_string(labels).map_err(|e| SqlError::internal(e.to_string()))?;
+        self.raw("pg_enum_array_in(");
+        let (source, target) = (self.base(expr.ty), TypeRef::of(oid::TEXT_ARRAY));
+        if source.oid == target.oid {
+            self.expr(expr)?;
+        } else {
+            self.raw("pg_cast(");
+            self.expr(expr)?;
+            for n in [i64::from(source.oid.0), i64::from(source.typmod), i64::from(target.oid.0), i64::from(target.typmod)] {
+                self.raw(", ").number(n);
+            }
+            self.raw(", 1)");
+        }
+        let name = types::shown_name(self.catalog, &def);
+        self.raw(", ").text(&name).raw(", ").text(&labels).raw(")");
+        Ok(Some(()))
     }
 
     /// A value that must satisfy a domain.

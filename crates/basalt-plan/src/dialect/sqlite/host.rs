@@ -51,7 +51,7 @@ pub struct HostFunction {
 struct Row(&'static str, u8, Option<u8>, bool, bool, bool, &'static str);
 
 /// Name, fewest and most arguments, strict, deterministic, aggregate, meaning.
-const SPECIAL: [Row; 15] = [
+const SPECIAL: [Row; 16] = [
     Row(
         "pg_cast",
         6,
@@ -74,6 +74,15 @@ const SPECIAL: [Row; 15] = [
         true,
         false,
         "(text, type name, JSON array of labels): the text, or 22P02 when it is no label",
+    ),
+    Row(
+        "pg_enum_array_in",
+        3,
+        Some(3),
+        true,
+        true,
+        false,
+        "(array of texts, type name, JSON array of labels): the array, or 22P02 when an element is no label",
     ),
     Row("pg_subscript", 2, Some(2), true, true, false, "(array, index from 1): the element in storage form, NULL outside"),
     Row(
