@@ -49,6 +49,10 @@ pub struct GatewayConfig {
     pub public_dir: Option<PathBuf>,
     /// Proxies whose X-Forwarded-For, -Proto and -Host are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Whether `/rest/v1` is served.
+    pub serves_rest: bool,
+    /// Whether `/auth/v1` is served.
+    pub serves_auth: bool,
     /// Longest body, bytes.
     pub max_body_bytes: usize,
     /// Longest request line, bytes.
@@ -63,6 +67,8 @@ pub struct GatewayConfig {
     pub header_timeout: Duration,
     /// Longest wait for a request's body.
     pub body_timeout: Duration,
+    /// Longest time in which a client takes nothing of its answer.
+    pub send_timeout: Duration,
     /// Longest wait for running requests after SIGTERM.
     pub drain_timeout: Duration,
     /// Roles a token may name: those that `authenticator` is a member of.
@@ -76,6 +82,8 @@ impl Default for GatewayConfig {
             allowed_hosts: Vec::new(),
             public_dir: None,
             trusted_proxies: Vec::new(),
+            serves_rest: true,
+            serves_auth: true,
             max_body_bytes: 10 * 1024 * 1024,
             max_uri_bytes: 16 * 1024,
             max_header_bytes: 64 * 1024,
@@ -83,6 +91,7 @@ impl Default for GatewayConfig {
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(20),
             allowed_roles: vec!["anon".into(), "authenticated".into(), "service_role".into()],
         }

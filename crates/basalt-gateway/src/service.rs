@@ -98,6 +98,8 @@ impl Gateway {
             return response;
         };
         match route {
+            Route::Rest if !self.config.serves_rest => reply::message(StatusCode::NOT_FOUND, "This API is switched off"),
+            Route::Auth if !self.config.serves_auth => reply::message(StatusCode::NOT_FOUND, "This API is switched off"),
             Route::Rest | Route::Auth => self.wire(peer, route, prefix, request).await,
             Route::NotServed => reply::message(StatusCode::NOT_FOUND, "This API is not served by this version"),
             Route::Metrics | Route::Site | Route::Health(_) => self.page(peer, route, &request).await,

@@ -15,15 +15,38 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::{Environment, Flag, Settings};
+use crate::project::Project;
+
 /// A whole backend in one program, speaking Supabase's wire API.
 #[derive(Debug, Parser)]
 #[command(name = "basalt", version, propagate_version = true, disable_help_subcommand = true)]
 struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which project.
+#[derive(Debug, Args)]
+struct Place {
     /// The project's folder: it holds `supabase/` (or `basalt/`). By default the nearest one above the current folder.
     #[arg(long, global = true, value_name = "DIR")]
     project: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Command,
+    /// Lay the block of `[remotes]` with this project_id over the rest of config.toml. By default `SUPABASE_PROJECT_ID`.
+    #[arg(long, global = true, value_name = "ID")]
+    project_ref: Option<String>,
+}
+
+impl Place {
+    /// The project with its settings.
+    fn open(&self, flags: &[Flag]) -> Result<(Project, Settings), Failure> {
+        let project = Project::find(self.project.as_deref())?;
+        let env = Environment::read(&[&project.folder, &project.root], &project.root);
+        let settings = Settings::load(&project, &env, self.project_ref.as_deref(), flags)?;
+        Ok((project, settings))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,15 +90,15 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { WRONG_USAGE } else { 0 });
         }
     };
-    let project = cli.project.as_deref();
+    let place = &cli.place;
     let outcome = match cli.command {
-        Command::Init(init) => init.run(project),
-        Command::Serve(serve) => serve.run(project),
-        Command::Status(status) => status.run(project),
+        Command::Init(init) => init.run(place),
+        Command::Serve(serve) => serve.run(place),
+        Command::Status(status) => status.run(place),
         Command::Gen(Gen { what: GenWhat::Keys }) => commands::keys::run(),
-        Command::Migration(migration) => migration.run(project),
-        Command::Db(db) => db.run(project),
-        Command::Doctor(doctor) => doctor.run(project),
+        Command::Migration(migration) => migration.run(place),
+        Command::Db(db) => db.run(place),
+        Command::Doctor(doctor) => doctor.run(place),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

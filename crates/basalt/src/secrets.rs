@@ -10,7 +10,7 @@ use basalt_token::{ApiKeyRole, Verifier};
 use basalt_types::{Clock, Rng, Secret};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Environment;
+use crate::config::KeyOverrides;
 use crate::project::ProjectError;
 
 /// Everything secret of a project.
@@ -45,17 +45,29 @@ pub enum SecretsError {
     /// JWT_SECRET is short.
     #[error("JWT_SECRET has {0} bytes; it needs at least 32")]
     Short(usize),
-    /// A key in the environment does not fit.
+    /// A key of the settings does not fit.
     #[error("{0} is not a key signed with this JWT_SECRET and the role {1}; `basalt gen keys` makes a set")]
     Unfitting(&'static str, &'static str),
 }
 
 impl Secrets {
-    /// Reads the project's secrets, making them when there are none; the environment's come last.
+    /// Reads the project's secrets, making them when there are none; those of settings come last.
     ///
     /// # Errors
-    /// When the file or a value of the environment cannot be used.
-    pub fn load(state: &Path, env: &Environment, rng: &dyn Rng, clock: &dyn Clock) -> Result<Self, SecretsError> {
+    /// When the file or a key of the settings cannot be used.
+    pub fn load(state: &Path, overrides: &KeyOverrides, rng: &dyn Rng, clock: &dyn Clock) -> Result<Self, SecretsError> {
+        Self::read(state, overrides, rng, clock, true)
+    }
+
+    /// As [`Secrets::load`], but what is made is not kept.
+    ///
+    /// # Errors
+    /// As [`Secrets::load`].
+    pub fn check(state: &Path, overrides: &KeyOverrides, rng: &dyn Rng, clock: &dyn Clock) -> Result<(), SecretsError> {
+        Self::read(state, overrides, rng, clock, false).map(|_| ())
+    }
+
+    fn read(state: &Path, overrides: &KeyOverrides, rng: &dyn Rng, clock: &dyn Clock, keeps: bool) -> Result<Self, SecretsError> {
         let path = state.join("secrets");
         let mut secrets = match fs::read_to_string(&path) {
             Ok(text) => {
@@ -64,42 +76,46 @@ impl Secrets {
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 let made = Self { keys: Keys::generate(rng, clock.now()), refresh_key: Secret::new(random_text(rng, 32)) };
-                write_private(&path, &made.to_stored()).map_err(ProjectError::io(&path))?;
+                if keeps {
+                    write_private(&path, &made.to_stored()).map_err(ProjectError::io(&path))?;
+                }
                 made
             }
             Err(e) => return Err(ProjectError::io(&path)(e).into()),
         };
-        secrets.overlay(env, clock)?;
+        secrets.overlay(overrides, clock)?;
         Ok(secrets)
     }
 
-    fn overlay(&mut self, env: &Environment, clock: &dyn Clock) -> Result<(), SecretsError> {
+    fn overlay(&mut self, given: &KeyOverrides, clock: &dyn Clock) -> Result<(), SecretsError> {
         let keys = &mut self.keys;
-        if let Some(secret) = env.get_any(&["JWT_SECRET", "GOTRUE_JWT_SECRET", "PGRST_JWT_SECRET"]) {
-            if secret.len() < 32 {
-                return Err(SecretsError::Short(secret.len()));
+        if let Some(secret) = &given.jwt_secret {
+            if secret.reveal().len() < 32 {
+                return Err(SecretsError::Short(secret.reveal().len()));
             }
-            if secret != keys.jwt_secret.reveal() {
-                keys.jwt_secret = Secret::new(secret);
+            if secret.reveal() != keys.jwt_secret.reveal() {
+                keys.jwt_secret = secret.clone();
                 keys.anon = legacy_key(&keys.jwt_secret, ApiKeyRole::Anon, clock.now());
                 keys.service_role = legacy_key(&keys.jwt_secret, ApiKeyRole::Service, clock.now());
             }
         }
         let verifier = Verifier::new(&keys.jwt_secret, None);
-        for (name, role, slot) in
-            [("ANON_KEY", "anon", &mut keys.anon), ("SERVICE_ROLE_KEY", "service_role", &mut keys.service_role)]
-        {
-            if let Some(key) = env.get(name) {
-                let fits = verifier.verify_signature(&key).is_ok_and(|c| c.get("role").and_then(|r| r.as_str()) == Some(role));
+        for (name, role, key, slot) in [
+            ("ANON_KEY", "anon", &given.anon, &mut keys.anon),
+            ("SERVICE_ROLE_KEY", "service_role", &given.service_role, &mut keys.service_role),
+        ] {
+            if let Some(key) = key {
+                let fits =
+                    verifier.verify_signature(key.reveal()).is_ok_and(|c| c.get("role").and_then(|r| r.as_str()) == Some(role));
                 if !fits {
                     return Err(SecretsError::Unfitting(name, role));
                 }
-                *slot = Secret::new(key);
+                *slot = key.clone();
             }
         }
-        for (name, slot) in [("SUPABASE_PUBLISHABLE_KEY", &mut keys.publishable), ("SUPABASE_SECRET_KEY", &mut keys.secret)] {
-            if let Some(key) = env.get(name) {
-                *slot = Secret::new(key);
+        for (key, slot) in [(&given.publishable, &mut keys.publishable), (&given.secret, &mut keys.secret)] {
+            if let Some(key) = key {
+                *slot = key.clone();
             }
         }
         Ok(())

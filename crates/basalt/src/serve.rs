@@ -15,11 +15,11 @@ use basalt_types::{SystemClock, SystemRng};
 use clap::Args;
 
 use crate::commands::migration;
-use crate::config::{Environment, Settings, parse_listen};
+use crate::config::{Flag, Settings};
 use crate::lock::ProjectLock;
 use crate::project::{Project, ProjectError};
 use crate::secrets::Secrets;
-use crate::{Failure, control, log};
+use crate::{Failure, Place, control, log};
 
 /// Apply new migrations and serve the project.
 #[derive(Debug, Args)]
@@ -36,6 +36,11 @@ pub struct Serve {
     /// Allow publicly known secrets on a loopback listener.
     #[arg(long)]
     insecure_dev_keys: bool,
+}
+
+/// `--listen` as the flag it is, for [`Settings::load`].
+pub fn listen_flag(listen: Option<&str>) -> Vec<Flag> {
+    listen.map(|value| Flag { setting: "server.listen", flag: "--listen", value: value.to_owned() }).into_iter().collect()
 }
 
 /// Opening options of a project's database.
@@ -59,24 +64,15 @@ pub fn running_url(state: &Path) -> Option<String> {
 
 impl Serve {
     /// Runs the command.
-    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
         if self.database.is_some() || self.admin_database.is_some() {
             return Err("this version serves the embedded SQLite database only; leave --database out".into());
         }
-        let project = Project::find(project)?;
-        let env = Environment::read(&[&project.folder, &project.root]);
-        let mut settings = Settings::load(&project, &env)?;
-        if let Some(listen) = &self.listen {
-            let derived = settings.external_url == format!("http://{}", settings.listen);
-            settings.listen = parse_listen(listen)?;
-            if derived {
-                settings.external_url = format!("http://{}", settings.listen);
-            }
-        }
+        let (project, settings) = place.open(&listen_flag(self.listen.as_deref()))?;
         log::start(&settings.log_level, settings.log_format.as_deref());
         let state = project.make_state()?;
         let lock = ProjectLock::take(&state, "serve")?;
-        let secrets = Secrets::load(&state, &env, &SystemRng, &SystemClock)?;
+        let secrets = Secrets::load(&state, &settings.keys, &SystemRng, &SystemClock)?;
         self.refuse_public_secrets(&settings, &secrets)?;
         let engine = SqliteEngine::open(engine_options(&project, &settings))?;
         let applied = migration::apply(&engine, &project, &settings)?;
@@ -99,7 +95,8 @@ impl Serve {
         if !secrets.keys.is_publicly_known() {
             return Ok(());
         }
-        let site = settings.site_url.split_once("://").map_or(settings.site_url.as_str(), |(_, rest)| rest);
+        let site_url = settings.auth.site_url.as_str();
+        let site = site_url.split_once("://").map_or(site_url, |(_, rest)| rest);
         let host = site.split(['/', ':']).next().unwrap_or_default();
         let is_local = |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if !settings.listen.ip().is_loopback() || !is_local(host) {
@@ -161,14 +158,22 @@ fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<SqliteEngine>) ->
         clock.clone(),
         Arc::new(SystemRng),
     );
+    let edge = &settings.edge;
     let config = GatewayConfig {
         external_url: settings.external_url.clone(),
         allowed_hosts: settings.allowed_hosts.clone(),
         public_dir: Some(settings.public_dir.clone()),
         trusted_proxies: settings.trusted_proxies.clone(),
-        max_body_bytes: settings.max_body_bytes,
-        max_concurrent_requests: settings.max_concurrent_requests,
-        drain_timeout: settings.drain_timeout,
+        serves_rest: settings.api_enabled,
+        serves_auth: settings.auth.enabled,
+        max_body_bytes: edge.max_body_bytes,
+        max_header_bytes: edge.max_header_bytes,
+        max_connections: edge.max_connections,
+        max_concurrent_requests: edge.max_concurrent_requests,
+        header_timeout: edge.header_timeout,
+        body_timeout: edge.body_timeout,
+        send_timeout: edge.send_timeout,
+        drain_timeout: edge.drain_timeout,
         allowed_roles,
         ..GatewayConfig::default()
     };
@@ -193,8 +198,8 @@ fn auth_config(settings: &Settings) -> AuthConfig {
     let auth = &settings.auth;
     let mut config = AuthConfig {
         external_url: settings.external_url.clone(),
-        site_url: settings.site_url.clone(),
-        additional_redirect_urls: settings.additional_redirect_urls.clone(),
+        site_url: auth.site_url.clone(),
+        additional_redirect_urls: auth.additional_redirect_urls.clone(),
         is_signup_enabled: auth.enable_signup,
         is_email_enabled: auth.enable_email_signup,
         is_autoconfirm: auth.autoconfirm,
@@ -203,6 +208,9 @@ fn auth_config(settings: &Settings) -> AuthConfig {
         password_requirements: auth.password_requirements,
         refresh_token_reuse_interval_s: i64::try_from(auth.refresh_token_reuse_interval_s).unwrap_or(i64::MAX),
         is_refresh_token_rotation_enabled: auth.refresh_token_rotation,
+        needs_recent_sign_in_for_password: auth.secure_password_change,
+        session_timebox: auth.session_timebox,
+        session_inactivity: auth.session_inactivity,
         ..AuthConfig::default()
     };
     config.rate_limits.sign_ups = auth.sign_in_limit;
@@ -216,6 +224,12 @@ fn auth_config(settings: &Settings) -> AuthConfig {
 fn notes(settings: &Settings, engine: &SqliteEngine) {
     if !settings.unserved.is_empty() {
         tracing::warn!("of no effect in this version: {}", settings.unserved.join(", "));
+    }
+    if let Some(remote) = &settings.remote {
+        tracing::info!("settings of [remotes.{remote}] are in force");
+    }
+    for name in &settings.unset_variables {
+        tracing::warn!("environment variable is unset: {name}");
     }
     if !settings.auth.autoconfirm {
         tracing::warn!("new addresses need a confirmation, and this version sends no mail: an administrator must confirm them");
@@ -291,4 +305,47 @@ async fn stop_signal() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn settings_of_auth_reach_auth() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folder = dir.path().join("supabase");
+        fs::create_dir_all(&folder).expect("a folder");
+        let text = "[auth]\njwt_expiry = 5\nminimum_password_length = 9\npassword_requirements = \"letters_digits\"\n\
+                    enable_refresh_token_rotation = false\nrefresh_token_reuse_interval = 3\nenable_signup = false\n\
+                    site_url = \"http://a\"\nadditional_redirect_urls = [\"http://b\"]\n[auth.email]\nenable_signup = false\n\
+                    enable_confirmations = true\nsecure_password_change = true\n[auth.sessions]\ntimebox = \"2h\"\n\
+                    inactivity_timeout = \"1h\"\n[auth.rate_limit]\nsign_in_sign_ups = 500\ntoken_refresh = 7\n";
+        fs::write(folder.join("config.toml"), text).expect("a file");
+        let project = Project { root: dir.path().to_owned(), folder };
+        let settings = Settings::load(&project, &Environment::of(&[]), None, &[]).expect("settings");
+        assert!(settings.unserved.is_empty(), "{:?}", settings.unserved);
+        let mut expected = AuthConfig {
+            external_url: "http://127.0.0.1:54321".into(),
+            site_url: "http://a".into(),
+            additional_redirect_urls: vec!["http://b".into()],
+            is_signup_enabled: false,
+            is_email_enabled: false,
+            is_autoconfirm: false,
+            jwt_expiry_s: 5,
+            minimum_password_length: 9,
+            password_requirements: basalt_auth::PasswordRequirements::LettersDigits,
+            needs_recent_sign_in_for_password: true,
+            is_refresh_token_rotation_enabled: false,
+            refresh_token_reuse_interval_s: 3,
+            session_timebox: Some(std::time::Duration::from_secs(7200)),
+            session_inactivity: Some(std::time::Duration::from_secs(3600)),
+            ..AuthConfig::default()
+        };
+        expected.rate_limits.sign_ups = 500;
+        expected.rate_limits.sign_ins = 500;
+        expected.rate_limits.token_refreshes = 7;
+        assert_eq!(auth_config(&settings), expected);
+    }
 }

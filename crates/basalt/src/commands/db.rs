@@ -1,15 +1,11 @@
 //! `basalt db reset`.
 
-use std::path::Path;
-
 use basalt_sqlite::SqliteEngine;
 use clap::{Args, Subcommand};
 
-use crate::Failure;
 use crate::commands::migration::{apply, summary};
-use crate::config::{Environment, Settings};
 use crate::lock::ProjectLock;
-use crate::project::Project;
+use crate::{Failure, Place};
 
 /// Work with the database.
 #[derive(Debug, Args)]
@@ -26,11 +22,9 @@ enum What {
 
 impl Db {
     /// Runs the command.
-    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
         let What::Reset = self.what;
-        let project = Project::find(project)?;
-        let env = Environment::read(&[&project.folder, &project.root]);
-        let settings = Settings::load(&project, &env)?;
+        let (project, settings) = place.open(&[])?;
         // What would be refused is refused while the old database is still there.
         let report = crate::commands::migration::check(&project, &settings)?;
         if !report.is_clean() {

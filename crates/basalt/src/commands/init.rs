@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::Failure;
 use crate::project::ProjectError;
+use crate::{Failure, Place};
 
 /// Make a new project in a folder.
 #[derive(Debug, Args)]
@@ -21,8 +21,8 @@ const SEED: &str = "-- Rows for development. Runs once, after the migrations, wh
 
 impl Init {
     /// Runs the command. Nothing that exists is changed.
-    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
-        let root = self.directory.as_deref().or(project).unwrap_or(Path::new("."));
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
+        let root = self.directory.as_deref().or(place.project.as_deref()).unwrap_or(Path::new("."));
         let folder = root.join("supabase");
         if folder.join("config.toml").exists() || root.join("basalt").join("config.toml").exists() {
             return Err(format!("{} already has a project; nothing was changed", root.display()).into());

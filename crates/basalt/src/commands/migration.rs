@@ -9,10 +9,10 @@ use basalt_sqlite::{AppliedMigration, MigrationFile as EngineFile, RepairStatus,
 use basalt_types::{Clock as _, SystemClock, pg};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::Failure;
-use crate::config::{Environment, Settings};
+use crate::config::Settings;
 use crate::lock::ProjectLock;
 use crate::project::{MigrationFile, Project, ProjectError};
+use crate::{Failure, Place};
 
 /// Work with migrations.
 #[derive(Debug, Args)]
@@ -50,13 +50,13 @@ enum Status {
 
 impl Migration {
     /// Runs the command.
-    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
-        let project = Project::find(project)?;
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
+        let project = Project::find(place.project.as_deref())?;
         match self.what {
             What::New { name } => new(&project, &name),
-            What::Up => up(&project),
-            What::List => list(&project),
-            What::Repair { versions, status } => repair(&project, &versions, status),
+            What::Up => up(place, &project),
+            What::List => list(place, &project),
+            What::Repair { versions, status } => repair(place, &project, &versions, status),
         }
     }
 }
@@ -77,26 +77,26 @@ fn new(project: &Project, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn up(project: &Project) -> Result<(), Failure> {
+fn up(place: &Place, project: &Project) -> Result<(), Failure> {
     let state = project.make_state()?;
     if let Some(answer) = crate::control::ask(&state, "migrate")? {
         println!("{answer}");
         return Ok(());
     }
-    let (engine, _lock, settings) = open(project, "migration up")?;
+    let (engine, _lock, settings) = open(place, "migration up")?;
     let applied = apply(&engine, project, &settings)?;
     println!("{}", summary(&applied));
     engine.close();
     Ok(())
 }
 
-fn list(project: &Project) -> Result<(), Failure> {
+fn list(place: &Place, project: &Project) -> Result<(), Failure> {
     let files = project.migrations()?;
     let state = project.make_state()?;
     let applied: Vec<String> = if let Some(answer) = crate::control::ask(&state, "history")? {
         answer.lines().map(str::to_owned).collect()
     } else if project.database().exists() {
-        let (engine, _lock, _) = open(project, "migration list")?;
+        let (engine, _lock, _) = open(place, "migration list")?;
         let rows = engine.applied_migrations()?;
         engine.close();
         rows.into_iter().map(|r| r.version).collect()
@@ -114,9 +114,9 @@ fn list(project: &Project) -> Result<(), Failure> {
     Ok(())
 }
 
-fn repair(project: &Project, versions: &[String], status: Status) -> Result<(), Failure> {
+fn repair(place: &Place, project: &Project, versions: &[String], status: Status) -> Result<(), Failure> {
     let files = project.migrations()?;
-    let (engine, _lock, _) = open(project, "migration repair")?;
+    let (engine, _lock, _) = open(place, "migration repair")?;
     let chosen: Vec<String> =
         if versions.is_empty() { files.iter().map(|f| f.version.clone()).collect() } else { versions.to_vec() };
     let status = if status == Status::Applied { RepairStatus::Applied } else { RepairStatus::Reverted };
@@ -134,12 +134,11 @@ fn repair(project: &Project, versions: &[String], status: Status) -> Result<(), 
 }
 
 /// Opens the project's database under its lock.
-pub fn open(project: &Project, what: &str) -> Result<(std::sync::Arc<SqliteEngine>, ProjectLock, Settings), Failure> {
-    let env = Environment::read(&[&project.folder, &project.root]);
-    let settings = Settings::load(project, &env)?;
+pub fn open(place: &Place, what: &str) -> Result<(std::sync::Arc<SqliteEngine>, ProjectLock, Settings), Failure> {
+    let (project, settings) = place.open(&[])?;
     let state = project.make_state()?;
     let lock = ProjectLock::take(&state, what)?;
-    let engine = SqliteEngine::open(crate::serve::engine_options(project, &settings))?;
+    let engine = SqliteEngine::open(crate::serve::engine_options(&project, &settings))?;
     Ok((engine, lock, settings))
 }
 

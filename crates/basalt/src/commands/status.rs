@@ -1,14 +1,10 @@
 //! `basalt status`: the URL and the keys, for people, shells and programs.
 
-use std::path::Path;
-
 use basalt_types::{SystemClock, SystemRng};
 use clap::{Args, ValueEnum};
 
-use crate::Failure;
-use crate::config::{Environment, Settings};
-use crate::project::Project;
 use crate::secrets::Secrets;
+use crate::{Failure, Place};
 
 /// Print the project's URL and keys.
 #[derive(Debug, Args)]
@@ -27,12 +23,10 @@ enum Form {
 
 impl Status {
     /// Runs the command.
-    pub fn run(self, project: Option<&Path>) -> Result<(), Failure> {
-        let project = Project::find(project)?;
-        let env = Environment::read(&[&project.folder, &project.root]);
-        let settings = Settings::load(&project, &env)?;
+    pub fn run(self, place: &Place) -> Result<(), Failure> {
+        let (project, settings) = place.open(&[])?;
         let state = project.make_state()?;
-        let secrets = Secrets::load(&state, &env, &SystemRng, &SystemClock)?;
+        let secrets = Secrets::load(&state, &settings.keys, &SystemRng, &SystemClock)?;
         let url = crate::serve::running_url(&state).unwrap_or_else(|| settings.external_url.clone());
         let keys = &secrets.keys;
         let rows = [

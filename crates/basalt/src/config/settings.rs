@@ -1,43 +1,36 @@
 //! What is in force.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use basalt_gateway::Network;
+use basalt_types::Secret;
 use toml::{Table, Value};
 
-use super::Environment;
-use super::file::{CliConfig, OwnConfig, SERVED};
+use super::document::Document;
+use super::resolve::{Flag, Resolver, Row, Typed};
+use super::table::{self, ALL, Setting};
+use super::{ConfigError, Environment, unserved};
 use crate::project::Project;
 
-/// Supabase's default address, which many apps have written down.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:54321";
-
-/// Everything configurable, as plain values.
+/// Everything configurable, as plain values. What each means stands in `table.rs`.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Address to listen on.
     pub listen: SocketAddr,
     /// Where clients reach us, without trailing slash.
     pub external_url: String,
-    /// The app's own URL, for redirects.
-    pub site_url: String,
-    /// Further redirect targets.
-    pub additional_redirect_urls: Vec<String>,
     /// Host names for our own pages.
     pub allowed_hosts: Vec<String>,
     /// Believed proxies.
     pub trusted_proxies: Vec<Network>,
     /// Static site.
     pub public_dir: PathBuf,
-    /// Longest body, bytes.
-    pub max_body_bytes: usize,
-    /// Requests answered at once.
-    pub max_concurrent_requests: usize,
-    /// Wait at shutdown.
-    pub drain_timeout: Duration,
+    /// Limits of the edge.
+    pub edge: EdgeSettings,
+    /// Whether `/rest/v1` is served.
+    pub api_enabled: bool,
     /// Exposed schemas, the first is the default.
     pub schemas: Vec<String>,
     /// Searched besides the exposed one.
@@ -70,13 +63,50 @@ pub struct Settings {
     pub migrations_enabled: bool,
     /// Auth.
     pub auth: AuthSettings,
-    /// Keys of config.toml that are of no effect in this version.
+    /// Keys that replace the project's own.
+    pub keys: KeyOverrides,
+    /// The block of `[remotes]` in force.
+    pub remote: Option<String>,
+    /// What is set and of no effect in this version.
     pub unserved: Vec<String>,
+    /// What is set in config.toml and needs nothing done, with the reason.
+    pub idle: Vec<(String, &'static str)>,
+    /// Variables that settings name with `env(NAME)` and nobody sets.
+    pub unset_variables: Vec<String>,
+    /// Every setting with its value and where it came from.
+    pub rows: Vec<Row>,
+}
+
+/// Limits of the edge.
+#[derive(Debug, Clone)]
+pub struct EdgeSettings {
+    /// Longest body, bytes.
+    pub max_body_bytes: usize,
+    /// Longest header block, bytes.
+    pub max_header_bytes: usize,
+    /// Open connections.
+    pub max_connections: usize,
+    /// Requests answered at once.
+    pub max_concurrent_requests: usize,
+    /// Wait for headers.
+    pub header_timeout: Duration,
+    /// Wait for a body.
+    pub body_timeout: Duration,
+    /// Wait for a client that takes nothing.
+    pub send_timeout: Duration,
+    /// Wait at shutdown.
+    pub drain_timeout: Duration,
 }
 
 /// Settings of `[auth]`.
 #[derive(Debug, Clone)]
 pub struct AuthSettings {
+    /// Whether `/auth/v1` is served.
+    pub enabled: bool,
+    /// The app's own URL, for redirects.
+    pub site_url: String,
+    /// Further redirect targets.
+    pub additional_redirect_urls: Vec<String>,
     /// Seconds an access token is valid.
     pub jwt_expiry_s: u64,
     /// Whether anybody may sign up.
@@ -85,253 +115,229 @@ pub struct AuthSettings {
     pub enable_email_signup: bool,
     /// Whether addresses count as confirmed at once.
     pub autoconfirm: bool,
-    /// Characters.
-    pub minimum_password_length: u32,
+    /// Whether a new password needs a sign-in of the last day.
+    pub secure_password_change: bool,
+    /// Bytes.
+    pub minimum_password_length: u64,
     /// Characters a password must have.
     pub password_requirements: basalt_auth::PasswordRequirements,
     /// Seconds.
     pub refresh_token_reuse_interval_s: u64,
     /// Whether refresh tokens rotate.
     pub refresh_token_rotation: bool,
-    /// Sign-ins and sign-ups per address in five minutes.
+    /// Longest life of a session.
+    pub session_timebox: Option<Duration>,
+    /// Longest time between two refreshes.
+    pub session_inactivity: Option<Duration>,
+    /// Sign-ups per address in five minutes.
     pub sign_in_limit: u32,
     /// Refreshes per address in five minutes.
     pub refresh_limit: u32,
 }
 
-/// Why settings cannot be used. The text names file, key, and what would do.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
+/// Keys given by settings instead of the project's own.
+#[derive(Debug, Clone, Default)]
+pub struct KeyOverrides {
+    /// Signs tokens.
+    pub jwt_secret: Option<Secret>,
+    /// The legacy key of anon.
+    pub anon: Option<Secret>,
+    /// The legacy key of service_role.
+    pub service_role: Option<Secret>,
+    /// The key for browsers.
+    pub publishable: Option<Secret>,
+    /// The key for servers.
+    pub secret: Option<Secret>,
+}
 
 impl Settings {
-    /// Reads the project's settings.
+    /// Reads the project's settings. The block of `[remotes]` whose project is `project_ref`, else `SUPABASE_PROJECT_ID`, is laid over
+    /// the rest of config.toml.
     ///
     /// # Errors
-    /// The first value that cannot be used, with its file and key.
-    pub fn load(project: &Project, env: &Environment) -> Result<Self, ConfigError> {
-        let cli_path = project.folder.join("config.toml");
-        let mut table = read_table(&cli_path)?;
-        expand(&mut table, env);
-        let unserved = unserved(&table);
-        let cli: CliConfig = deserialize(Value::Table(table), &cli_path)?;
-        let own_path = project.folder.join("basalt.toml");
-        let mut own_table = read_table(&own_path)?;
-        expand(&mut own_table, env);
-        let own: OwnConfig = deserialize(Value::Table(own_table), &own_path)?;
-        Self::combine(project, env, cli, own, unserved)
+    /// The first value that cannot be used, with its file, line and key.
+    pub fn load(project: &Project, env: &Environment, project_ref: Option<&str>, flags: &[Flag]) -> Result<Self, ConfigError> {
+        let mut cli = Document::read(&project.folder.join("config.toml"), &project.root, env)?;
+        let remote = cli.apply_remote(project_ref.or_else(|| env.get("SUPABASE_PROJECT_ID")))?;
+        let own = Document::read(&project.folder.join("basalt.toml"), &project.root, env)?;
+        refuse_unknown(&own, &own.table, "")?;
+        let mut from = Resolver { env, cli: &cli, own: &own, flags, rows: Vec::new(), unset: Vec::new() };
+        let mut settings = Self::combine(project, &mut from)?;
+        settings.rows = from.rows;
+        settings.unset_variables = from.unset;
+        settings.remote = remote;
+        (settings.unserved, settings.idle) = unserved::of_file(&cli);
+        settings.unserved.extend(unserved::of_environment(env));
+        Ok(settings)
     }
 
-    fn combine(
-        project: &Project,
-        env: &Environment,
-        cli: CliConfig,
-        own: OwnConfig,
-        unserved: Vec<String>,
-    ) -> Result<Self, ConfigError> {
-        let auth = Self::auth(env, &cli)?;
-        let listen_text = env
-            .get("BASALT_LISTEN")
-            .or(own.server.listen)
-            .or_else(|| cli.api.port.map(|p| format!("127.0.0.1:{p}")))
-            .unwrap_or_else(|| DEFAULT_LISTEN.into());
-        let listen = parse_listen(&listen_text)?;
-        let external_url = env
-            .get_any(&["API_EXTERNAL_URL", "SUPABASE_PUBLIC_URL", "BASALT_EXTERNAL_URL"])
-            .or(own.server.external_url)
-            .or(cli.api.external_url)
-            .unwrap_or_else(|| format!("http://{listen}"));
-        let list = |text: String| text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect::<Vec<_>>();
-        let proxies = env.get("BASALT_TRUSTED_PROXIES").map(list).or(own.server.trusted_proxies).unwrap_or_default();
-        let trusted_proxies = proxies
-            .iter()
-            .map(|p| Network::parse(p))
-            .collect::<Result<_, _>>()
-            .map_err(|e| ConfigError(format!("[server] trusted_proxies: {e}")))?;
-        let expose = own.api.auto_expose_new_tables.or(cli.api.auto_expose_new_tables);
-        let require = own.api.require_rls;
+    /// In the order of [`ALL`], in which `doctor --config` shows them.
+    fn combine(project: &Project, from: &mut Resolver<'_>) -> Result<Self, ConfigError> {
+        let exposure_is_by_default = !from.is_given(&table::AUTO_EXPOSE) || !from.is_given(&table::REQUIRE_RLS);
+        let listen = match from.take(&table::LISTEN)? {
+            Some(Typed::Address(address)) => address,
+            _ => return Err(ConfigError("[server] listen is no address".into())),
+        };
+        let derived = Typed::Text(format!("http://{listen}"));
+        let external_url = match from.take_or(&table::EXTERNAL_URL, Some(derived), "default, from server.listen")? {
+            Some(Typed::Text(url)) => url.trim_end_matches('/').to_owned(),
+            _ => format!("http://{listen}"),
+        };
         Ok(Self {
             listen,
-            external_url: external_url.trim_end_matches('/').to_owned(),
-            site_url: env
-                .get_any(&["SITE_URL", "GOTRUE_SITE_URL"])
-                .or(cli.auth.site_url)
-                .unwrap_or_else(|| "http://127.0.0.1:3000".into()),
-            additional_redirect_urls: env
-                .get_any(&["ADDITIONAL_REDIRECT_URLS", "GOTRUE_URI_ALLOW_LIST"])
-                .map(list)
-                .or(cli.auth.additional_redirect_urls)
-                .unwrap_or_default(),
-            allowed_hosts: own.server.allowed_hosts.unwrap_or_default(),
-            trusted_proxies,
-            public_dir: project.root.join(own.server.public_dir.as_deref().unwrap_or("public")),
-            max_body_bytes: own.server.max_body_bytes.unwrap_or(10 * 1024 * 1024),
-            max_concurrent_requests: own.server.max_concurrent_requests.unwrap_or(1024),
-            drain_timeout: Duration::from_secs(own.server.drain_timeout_s.unwrap_or(20)),
-            schemas: env
-                .get("PGRST_DB_SCHEMAS")
-                .map(list)
-                .or(cli.api.schemas)
-                .filter(|s| !s.is_empty())
-                .unwrap_or_else(|| vec!["public".into(), "graphql_public".into()]),
-            extra_search_path: env
-                .get("PGRST_DB_EXTRA_SEARCH_PATH")
-                .map(list)
-                .or(cli.api.extra_search_path)
-                .unwrap_or_else(|| vec!["public".into(), "extensions".into()]),
-            max_rows: number(env, "PGRST_DB_MAX_ROWS")?.or(cli.api.max_rows).or(Some(1000)),
-            welcome: own.server.welcome,
-            auto_expose_new_tables: expose.unwrap_or(true),
-            require_rls: require.unwrap_or(false),
-            exposure_is_by_default: expose.is_none() || require.is_none(),
-            readers: own.database.readers.unwrap_or(0),
+            external_url,
+            allowed_hosts: list(from, &table::ALLOWED_HOSTS)?,
+            trusted_proxies: networks(&list(from, &table::TRUSTED_PROXIES)?)?,
+            public_dir: project.root.join(text(from, &table::PUBLIC_DIR)?.unwrap_or_default()),
+            edge: EdgeSettings {
+                max_body_bytes: size(from, &table::MAX_BODY_BYTES)?,
+                max_header_bytes: size(from, &table::MAX_HEADER_BYTES)?,
+                max_connections: size(from, &table::MAX_CONNECTIONS)?,
+                max_concurrent_requests: size(from, &table::MAX_CONCURRENT_REQUESTS)?,
+                header_timeout: Duration::from_millis(integer(from, &table::HEADER_TIMEOUT_MS)?),
+                body_timeout: Duration::from_millis(integer(from, &table::BODY_TIMEOUT_MS)?),
+                send_timeout: Duration::from_millis(integer(from, &table::SEND_TIMEOUT_MS)?),
+                drain_timeout: Duration::from_secs(integer(from, &table::DRAIN_TIMEOUT_S)?),
+            },
+            welcome: text(from, &table::WELCOME)?,
+            api_enabled: boolean(from, &table::API_ENABLED)?,
+            schemas: {
+                let schemas = list(from, &table::SCHEMAS)?;
+                if schemas.is_empty() { vec!["public".into(), "graphql_public".into()] } else { schemas }
+            },
+            extra_search_path: list(from, &table::EXTRA_SEARCH_PATH)?,
+            max_rows: Some(integer(from, &table::MAX_ROWS)?),
+            auto_expose_new_tables: boolean(from, &table::AUTO_EXPOSE)?,
+            require_rls: boolean(from, &table::REQUIRE_RLS)?,
+            exposure_is_by_default,
+            readers: size(from, &table::READERS)?,
             timeouts: [
-                Duration::from_millis(own.limits.anon_timeout_ms.unwrap_or(3_000)),
-                Duration::from_millis(own.limits.authenticated_timeout_ms.unwrap_or(8_000)),
-                Duration::from_millis(own.limits.other_timeout_ms.unwrap_or(60_000)),
+                Duration::from_millis(integer(from, &table::ANON_TIMEOUT_MS)?),
+                Duration::from_millis(integer(from, &table::AUTHENTICATED_TIMEOUT_MS)?),
+                Duration::from_millis(integer(from, &table::OTHER_TIMEOUT_MS)?),
             ],
-            max_response_bytes: own.limits.max_response_bytes.unwrap_or(64 * 1024 * 1024),
-            log_level: env.get("BASALT_LOG").or(own.log.level).unwrap_or_else(|| "info".into()),
-            log_format: env.get("BASALT_LOG_FORMAT").or(own.log.format),
-            seed_paths: cli.db.seed.sql_paths.unwrap_or_else(|| vec!["./seed.sql".into()]),
-            seed_enabled: cli.db.seed.enabled.unwrap_or(true),
-            migrations_enabled: cli.db.migrations.enabled.unwrap_or(true),
-            auth,
-            unserved,
+            max_response_bytes: size(from, &table::MAX_RESPONSE_BYTES)?,
+            log_level: text(from, &table::LOG_LEVEL)?.unwrap_or_default(),
+            log_format: text(from, &table::LOG_FORMAT)?,
+            migrations_enabled: boolean(from, &table::MIGRATIONS_ENABLED)?,
+            seed_enabled: boolean(from, &table::SEED_ENABLED)?,
+            seed_paths: list(from, &table::SEED_PATHS)?,
+            auth: Self::auth(from)?,
+            keys: KeyOverrides {
+                jwt_secret: secret(from, &table::JWT_SECRET)?,
+                anon: secret(from, &table::ANON_KEY)?,
+                service_role: secret(from, &table::SERVICE_ROLE_KEY)?,
+                publishable: secret(from, &table::PUBLISHABLE_KEY)?,
+                secret: secret(from, &table::SECRET_KEY)?,
+            },
+            remote: None,
+            unserved: Vec::new(),
+            idle: Vec::new(),
+            unset_variables: Vec::new(),
+            rows: Vec::new(),
         })
     }
 
-    fn auth(env: &Environment, cli: &CliConfig) -> Result<AuthSettings, ConfigError> {
-        let auth = &cli.auth;
-        let not = |b: bool| !b;
+    fn auth(from: &mut Resolver<'_>) -> Result<AuthSettings, ConfigError> {
+        let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(AuthSettings {
-            jwt_expiry_s: number(env, "JWT_EXPIRY")?.or(number(env, "GOTRUE_JWT_EXP")?).or(auth.jwt_expiry).unwrap_or(3600),
-            enable_signup: boolean(env, "DISABLE_SIGNUP")?
-                .or(boolean(env, "GOTRUE_DISABLE_SIGNUP")?)
-                .map(not)
-                .or(auth.enable_signup)
-                .unwrap_or(true),
-            enable_email_signup: boolean(env, "ENABLE_EMAIL_SIGNUP")?
-                .or(boolean(env, "GOTRUE_EXTERNAL_EMAIL_ENABLED")?)
-                .or(auth.email.enable_signup)
-                .unwrap_or(true),
-            autoconfirm: boolean(env, "ENABLE_EMAIL_AUTOCONFIRM")?
-                .or(boolean(env, "GOTRUE_MAILER_AUTOCONFIRM")?)
-                .or(auth.email.enable_confirmations.map(not))
-                .unwrap_or(true),
-            minimum_password_length: match number(env, "GOTRUE_PASSWORD_MIN_LENGTH")? {
-                Some(n) => u32::try_from(n).unwrap_or(u32::MAX),
-                None => auth.minimum_password_length.unwrap_or(6),
-            },
+            enabled: boolean(from, &table::AUTH_ENABLED)?,
+            site_url: text(from, &table::SITE_URL)?.unwrap_or_default(),
+            additional_redirect_urls: list(from, &table::REDIRECT_URLS)?,
+            jwt_expiry_s: integer(from, &table::JWT_EXPIRY)?,
+            enable_signup: boolean(from, &table::ENABLE_SIGNUP)?,
+            minimum_password_length: integer(from, &table::MINIMUM_PASSWORD_LENGTH)?,
             password_requirements: {
-                let name = auth.password_requirements.as_deref().unwrap_or_default();
-                basalt_auth::PasswordRequirements::from_name(name).ok_or_else(|| {
-                    ConfigError(format!("[auth] password_requirements = \"{name}\" is not known; see the CLI's config reference"))
-                })?
+                let name = text(from, &table::PASSWORD_REQUIREMENTS)?.unwrap_or_default();
+                basalt_auth::PasswordRequirements::from_name(&name)
+                    .ok_or_else(|| ConfigError("[auth] password_requirements is not known".into()))?
             },
-            refresh_token_reuse_interval_s: number(env, "GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL")?
-                .or(auth.refresh_token_reuse_interval)
-                .unwrap_or(10),
-            refresh_token_rotation: boolean(env, "GOTRUE_SECURITY_REFRESH_TOKEN_ROTATION_ENABLED")?
-                .or(auth.enable_refresh_token_rotation)
-                .unwrap_or(true),
-            sign_in_limit: auth.rate_limit.sign_in_sign_ups.unwrap_or(30),
-            refresh_limit: auth.rate_limit.token_refresh.unwrap_or(150),
+            refresh_token_rotation: boolean(from, &table::ROTATION)?,
+            refresh_token_reuse_interval_s: integer(from, &table::REUSE_INTERVAL)?,
+            enable_email_signup: boolean(from, &table::EMAIL_SIGNUP)?,
+            autoconfirm: !boolean(from, &table::EMAIL_CONFIRMATIONS)?,
+            secure_password_change: boolean(from, &table::SECURE_PASSWORD_CHANGE)?,
+            session_timebox: duration(from, &table::TIMEBOX)?,
+            session_inactivity: duration(from, &table::INACTIVITY)?,
+            sign_in_limit: count(integer(from, &table::SIGN_IN_LIMIT)?),
+            refresh_limit: count(integer(from, &table::REFRESH_LIMIT)?),
         })
     }
 }
 
-/// Reads `ADDR:PORT`, `:PORT` or `PORT`.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
-    let full = match text.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None if text.bytes().all(|b| b.is_ascii_digit()) => format!("127.0.0.1:{text}"),
-        None => text.replace("localhost:", "127.0.0.1:"),
-    };
-    full.parse().map_err(|_| ConfigError(format!("\"{text}\" is not an address to listen on; an example is {DEFAULT_LISTEN}")))
-}
-
-fn read_table(path: &Path) -> Result<Table, ConfigError> {
-    match fs::read_to_string(path) {
-        Ok(text) => text.parse().map_err(|e| ConfigError(format!("{}: {e}", path.display()))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Table::new()),
-        Err(e) => Err(ConfigError(format!("{}: {e}", path.display()))),
-    }
-}
-
-fn expand(table: &mut Table, env: &Environment) {
-    for (_, value) in table.iter_mut() {
-        expand_value(value, env);
-    }
-}
-
-fn expand_value(value: &mut Value, env: &Environment) {
-    match value {
-        Value::String(text) => *text = env.expand(text),
-        Value::Array(items) => items.iter_mut().for_each(|i| expand_value(i, env)),
-        Value::Table(table) => expand(table, env),
-        _ => {}
-    }
-}
-
-fn deserialize<T: serde::de::DeserializeOwned>(value: Value, path: &Path) -> Result<T, ConfigError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let key = error.path().to_string();
-        // The first line says what; where, the path has said.
-        let message = error.into_inner().to_string();
-        let message = message.trim().lines().next().unwrap_or_default().to_owned();
-        let near = nearest(&message).map(|n| format!("; did you mean \"{n}\"?")).unwrap_or_default();
-        let at = if key == "." { String::new() } else { format!(", at {key}") };
-        ConfigError(format!("{}{at}: {}{near}", path.display(), message))
-    })
-}
-
-/// For "unknown field `x`, expected one of `a`, `b`": the known name nearest to x.
-fn nearest(message: &str) -> Option<String> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    if !message.contains("unknown field") {
-        return None;
-    }
-    let unknown = names.next()?;
-    names
-        .map(|known| (basalt_catalog::edit_distance(unknown, known), known))
-        .filter(|(d, known)| *d <= known.len().div_ceil(2))
-        .min()
-        .map(|(_, known)| known.to_owned())
-}
-
-/// Keys that are set but of no effect: those not in [`SERVED`].
-fn unserved(table: &Table) -> Vec<String> {
-    let mut found = Vec::new();
-    for (path, known) in SERVED {
-        let mut at = Some(table);
-        for part in path.split('.').filter(|p| !p.is_empty()) {
-            at = at.and_then(|t| t.get(part)).and_then(Value::as_table);
+/// basalt.toml is strict: a key that no setting has is an error with the nearest one.
+fn refuse_unknown(own: &Document, at: &Table, path: &str) -> Result<(), ConfigError> {
+    let keys = || ALL.iter().filter_map(|s| s.own);
+    for (key, value) in at {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if keys().any(|k| k == full) {
+            continue;
         }
-        let Some(at) = at else { continue };
-        for (key, value) in at {
-            // What is switched off has its effect: none.
-            let off = value.as_bool() == Some(false)
-                || value.as_table().is_some_and(|t| t.get("enabled").and_then(Value::as_bool) == Some(false));
-            if !known.contains(&key.as_str()) && !off {
-                found.push(if path.is_empty() { format!("[{key}]") } else { format!("[{path}] {key}") });
+        let inside = format!("{full}.");
+        match value {
+            Value::Table(inner) if keys().any(|k| k.starts_with(&inside)) => refuse_unknown(own, inner, &full)?,
+            _ => {
+                let near = keys()
+                    .map(|k| (basalt_catalog::edit_distance(&full, k), k))
+                    .filter(|(distance, k)| *distance <= k.len().div_ceil(3))
+                    .min()
+                    .map(|(_, k)| format!("; did you mean {}?", super::resolve::bracketed(k)))
+                    .unwrap_or_default();
+                let shown = super::resolve::bracketed(&full);
+                return Err(ConfigError(format!("{}:{}: there is no setting {shown}{near}", own.label, own.mark(&full).line)));
             }
         }
     }
-    found
+    Ok(())
 }
 
-fn number(env: &Environment, name: &str) -> Result<Option<u64>, ConfigError> {
-    env.get(name).map(|v| v.parse().map_err(|_| ConfigError(format!("{name}=\"{v}\" is not a number")))).transpose()
+fn networks(texts: &[String]) -> Result<Vec<Network>, ConfigError> {
+    texts
+        .iter()
+        .map(|t| Network::parse(t))
+        .collect::<Result<_, _>>()
+        .map_err(|e| ConfigError(format!("[server] trusted_proxies: {e}")))
 }
 
-fn boolean(env: &Environment, name: &str) -> Result<Option<bool>, ConfigError> {
-    match env.get(name).map(|v| v.to_ascii_lowercase()).as_deref() {
-        None => Ok(None),
-        Some("true" | "1" | "yes" | "on") => Ok(Some(true)),
-        Some("false" | "0" | "no" | "off") => Ok(Some(false)),
-        Some(other) => Err(ConfigError(format!("{name}=\"{other}\" is neither true nor false"))),
-    }
+fn text(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<String>, ConfigError> {
+    Ok(match from.take(setting)? {
+        Some(Typed::Text(text)) => Some(text),
+        _ => None,
+    })
+}
+
+fn secret(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<Secret>, ConfigError> {
+    Ok(text(from, setting)?.map(Secret::new))
+}
+
+fn list(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Vec<String>, ConfigError> {
+    Ok(match from.take(setting)? {
+        Some(Typed::List(items)) => items,
+        _ => Vec::new(),
+    })
+}
+
+fn integer(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<u64, ConfigError> {
+    Ok(match from.take(setting)? {
+        Some(Typed::Integer(n)) => n,
+        _ => 0,
+    })
+}
+
+fn size(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<usize, ConfigError> {
+    Ok(usize::try_from(integer(from, setting)?).unwrap_or(usize::MAX))
+}
+
+fn boolean(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<bool, ConfigError> {
+    Ok(matches!(from.take(setting)?, Some(Typed::Boolean(true))))
+}
+
+/// A time; none when it is not set or zero, which the original takes for "no limit".
+fn duration(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<Duration>, ConfigError> {
+    Ok(match from.take(setting)? {
+        Some(Typed::Duration(d)) if d > Duration::ZERO => Some(d),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

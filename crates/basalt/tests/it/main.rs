@@ -1,6 +1,7 @@
 //! The program as users run it: real processes, real sockets, real files.
 //!
 //! - `commands.rs`: each command with its exit codes and what it leaves behind;
+//! - `config.rs`: settings from every source, and what they do;
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
 //! - `bounded.rs`: one user's requests while strangers send the worst they can;
@@ -10,6 +11,7 @@
 
 mod bounded;
 mod commands;
+mod config;
 mod footprint;
 mod hostile;
 mod kill_nine;
