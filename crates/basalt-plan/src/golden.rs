@@ -175,7 +175,7 @@ fn rest(catalog: &basalt_catalog::Catalog, role: &str, statement: &str) -> Strin
         Err(error) => return error.to_string(),
         Ok(Program::Read(program)) => read(&program),
         Ok(Program::Write(write)) => match &write.representation {
-            crate::program::Representation::Query(program) => read(program),
+            crate::program::Representation::Query { read: program, .. } => read(program),
             crate::program::Representation::Rows(shapes) => {
                 let all: Vec<String> = shapes.iter().map(|s| fields(&s.fields)).collect();
                 out.push_str(&all.join(" | "));
@@ -269,7 +269,7 @@ fn representation_reads_the_returned_rows() {
     let cache = ExprCache::default();
     let context = Context { catalog: &catalog, caller: Caller { role: "anon" }, cache: &cache };
     let Ok(Program::Write(program)) = sqlite::compile(&plan, &context) else { panic!("a program") };
-    let crate::program::Representation::Query(read) = &program.representation else { panic!("a query") };
+    let crate::program::Representation::Query { read, .. } = &program.representation else { panic!("a query") };
     assert_eq!(
         &*read.rows.sql,
         "SELECT r50.c2, r50.c1 FROM (SELECT json_extract(value, '$[0]') AS c1, unhex(json_extract(value, '$[1]')) AS c2 FROM json_each(?1)) AS r50"

@@ -312,5 +312,11 @@ pub enum Representation {
     /// The returned rows are the body: shape 0 over the RETURNING targets; other shapes for JSON functions in them.
     Rows(Arc<[crate::program::Shape]>),
     /// A query over the returned rows ([`Bind::Written`]).
-    Query(Arc<ReadProgram>),
+    Query {
+        /// The query.
+        read: Arc<ReadProgram>,
+        /// It reads tables that the write may have changed: it must see them as they were before. In PostgreSQL the write and the query
+        /// over its rows are one statement, whose parts share one snapshot; what the statement wrote is seen in its RETURNING only.
+        sees_before: bool,
+    },
 }

@@ -65,7 +65,7 @@ impl Ready {
                 let shapes = Shapes::new(match &program.representation {
                     Representation::None => &[],
                     Representation::Rows(shapes) => shapes,
-                    Representation::Query(read) => &read.shapes,
+                    Representation::Query { read, .. } => &read.shapes,
                 });
                 Self::Write(Arc::new(ReadyWrite { program, shapes, tables, habit: Arc::default() }))
             }

@@ -207,6 +207,7 @@ impl Writer {
             connection: &self.connection,
             shared: &self.shared,
             now: self.shared.options.clock.now(),
+            before: &self.before,
             catalog: RefCell::new(self.shared.catalog.load_full()),
             is_changed: Cell::new(false),
             expressions: OnceCell::new(),

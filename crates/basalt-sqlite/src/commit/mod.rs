@@ -29,16 +29,19 @@ use turns::{Turns, Wait};
 pub(crate) use turns::Habit;
 
 use crate::connection::Connection;
-use crate::readers::Readers;
+use crate::connection::context::Stop;
+use crate::readers::{Readers, Slot};
 use crate::shared::Shared;
 use crate::{compile, error};
 
 /// What a job sees while it runs: the connection inside the job's savepoint, and the catalog as far as the job itself changed it.
 pub(crate) struct Desk<'a> {
     pub(crate) connection: &'a Connection,
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     /// The transaction's `now()`.
     pub(crate) now: Timestamp,
+    /// Sees what was committed before this transaction: opened when first used.
+    before: &'a RefCell<Option<Slot>>,
     catalog: RefCell<Arc<Catalog>>,
     is_changed: Cell<bool>,
     /// Analysed expressions of catalogs that only this job knows.
@@ -55,6 +58,31 @@ impl Desk<'_> {
     pub(crate) fn set_catalog(&self, catalog: Arc<Catalog>) {
         *self.catalog.borrow_mut() = catalog;
         self.is_changed.set(true);
+    }
+
+    /// Reads from the database as it was before this transaction: nothing that this job has written is there. What other jobs of the
+    /// same batch have written is not there either; nobody has been told of it yet.
+    ///
+    /// # Errors
+    /// The work's; what SQLite reports when there is no snapshot to be had.
+    pub(crate) fn before<T>(&self, work: impl FnOnce(&Connection) -> Result<T, SqlError>) -> Result<T, SqlError> {
+        let mut place = self.before.borrow_mut();
+        let slot = match place.as_mut() {
+            Some(slot) => slot,
+            None => place.insert(Slot::open(self.shared)?),
+        };
+        slot.begin()?;
+        let context = slot.connection.context();
+        context.begin_as(self.connection.context());
+        let result = work(&slot.connection);
+        let was_stopped = context.stopped() != Stop::None;
+        if was_stopped {
+            self.connection.context().stop_as(context);
+        }
+        context.end();
+        // A snapshot that rests would keep the log from beginning anew.
+        slot.finish();
+        result
     }
 
     /// Analysed expressions: the committed catalog's, or this job's own once it changed the catalog.
@@ -172,6 +200,8 @@ struct Writer {
     /// The queue, to see how many wait.
     queue: Receiver<Job>,
     pace: Pace,
+    /// See [`Desk::before`].
+    before: RefCell<Option<Slot>>,
 }
 
 impl Writer {
@@ -183,7 +213,17 @@ impl Writer {
         }
         let data_version = connection.integer("PRAGMA data_version").unwrap_or(0);
         let pace = Pace::default();
-        Self { connection, shared, readers, data_version, tried_at_pages: 0, turns: Turns::default(), queue, pace }
+        Self {
+            connection,
+            shared,
+            readers,
+            data_version,
+            tried_at_pages: 0,
+            turns: Turns::default(),
+            queue,
+            pace,
+            before: RefCell::default(),
+        }
     }
 
     #[allow(clippy::disallowed_methods)] // monotonic time: who waited long enough
@@ -229,6 +269,7 @@ impl Writer {
         if let Err(failure) = self.store_sequences_alone() {
             tracing::warn!(code = failure.code, "sequences were not stored at the end");
         }
+        self.before.take();
         self.readers.release_all();
         checkpoint::truncate(&self.connection);
     }

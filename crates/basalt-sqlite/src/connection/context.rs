@@ -72,6 +72,18 @@ impl RunContext {
         self.now.store(now.0, Ordering::Relaxed);
     }
 
+    /// Sets the bounds of another connection's statements for the next ones here: both work for one job.
+    pub(crate) fn begin_as(&self, other: &Self) {
+        let nanos = other.deadline.load(Ordering::Relaxed);
+        let deadline = (nanos != 0).then(|| other.origin + Duration::from_nanos(nanos));
+        self.begin(deadline, None, other.now());
+    }
+
+    /// What stopped a statement on another connection counts as having stopped one here.
+    pub(crate) fn stop_as(&self, other: &Self) {
+        self.stop.store(other.stop.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     /// No bounds any more.
     pub(crate) fn end(&self) {
         self.deadline.store(0, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use super::row::{Row, position};
 use super::{Written, run as run_write};
 use crate::bind::{self, Facts};
 use crate::commit::Desk;
+use crate::connection::Connection;
 use crate::encode::{csv, strip};
 use crate::programs::{ReadyWrite, Shapes};
 use crate::readers::answer::{too_long, write_rows};
@@ -33,7 +34,18 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     let rows = match &program.representation {
         Representation::None => written.affected,
         Representation::Rows(_) => render(&written.returned, &ready.shapes, run, &mut body)?,
-        Representation::Query(read) => query(desk, ready, read, &written, facts, run, &mut body)?,
+        Representation::Query { read, sees_before: false } => {
+            query(desk.connection, ready, read, &written, facts, run, &mut body)?
+        }
+        Representation::Query { read, sees_before: true } => desk.before(|connection| {
+            let context = connection.context();
+            context.guard(Arc::clone(&ready.tables));
+            context.set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
+            let rows = query(connection, ready, read, &written, facts, run, &mut body);
+            context.set_shapes(None);
+            context.unguard();
+            rows
+        })?,
     };
     if matches!(run.plan.output, Output::Object { .. }) && rows != 1 {
         return Err(RunError::NotSingular(rows));
@@ -102,7 +114,7 @@ fn render(returned: &[Vec<Value>], shapes: &Shapes, run: &Run, body: &mut Vec<u8
 
 /// A query over the returned rows, under the caller's policies.
 fn query(
-    desk: &Desk<'_>,
+    connection: &Connection,
     ready: &ReadyWrite,
     read: &ReadProgram,
     written: &Written,
@@ -113,7 +125,7 @@ fn query(
     let rows = Value::Text(rows_text(&written.returned));
     let mut row = Row::none(&ready.program.table);
     row.written = Some(&rows);
-    let mut statement = bind::prepare(desk.connection, &read.rows, facts, &row)?;
+    let mut statement = bind::prepare(connection, &read.rows, facts, &row)?;
     write_rows(&mut statement, &ready.shapes, run.plan.output, run.limits.max_response_bytes, body)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use basalt_catalog::{Column, ConstraintKind, Relation};
+use basalt_catalog::{Action, Catalog, Column, ConstraintKind, Relation};
 use basalt_sql::typed::{
     Delete, Expr, ExprKind, Insert, InsertSource, Query, RangeId, Statement, Target, Update, UpdateSet, facts,
 };
@@ -77,7 +77,8 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
             let program = read::read(query, None, types, context)?;
             touched.read.extend(program.touched.read.iter().copied());
             touched.uses_now |= program.touched.uses_now;
-            Representation::Query(Arc::new(program))
+            let sees_before = may_change(context.catalog, oid, &program.touched.read);
+            Representation::Query { read: Arc::new(program), sees_before }
         }
     };
     let is_delete = matches!(guarded, Statement::Delete(_));
@@ -135,6 +136,36 @@ fn conflict_children(
         Statement::Insert(i) if i.on_conflict.as_ref().is_some_and(|c| c.update.is_some()) => keys::child_keys(relation, context),
         _ => Ok(Vec::new()),
     }
+}
+
+/// Whether a write to a table may change one of `read`: the table itself, those that referential actions lead to, and any when a
+/// trigger fires on the way.
+fn may_change(catalog: &Catalog, target: Oid, read: &[Oid]) -> bool {
+    let mut reached = vec![target];
+    let mut at = 0;
+    while let Some(parent) = reached.get(at).copied() {
+        at += 1;
+        if read.contains(&parent) {
+            return true;
+        }
+        if catalog.relation_by_oid(parent).is_some_and(|r| r.triggers.iter().any(|t| t.enabled)) {
+            return true;
+        }
+        for child in catalog.relations() {
+            let acts = child.constraints.iter().any(|c| {
+                matches!(&c.kind, ConstraintKind::ForeignKey { target, on_delete, on_update, .. }
+                    if Oid(*target) == parent && (changes_children(*on_delete) || changes_children(*on_update)))
+            });
+            if acts && !reached.contains(&Oid(child.oid)) {
+                reached.push(Oid(child.oid));
+            }
+        }
+    }
+    false
+}
+
+fn changes_children(action: Action) -> bool {
+    !matches!(action, Action::NoAction | Action::Restrict)
 }
 
 fn sorted(mut oids: Vec<Oid>) -> Vec<Oid> {
