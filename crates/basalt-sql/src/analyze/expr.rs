@@ -284,8 +284,11 @@ impl Analyzer<'_> {
 
     fn unary(&mut self, op: &tree::Operator, operand: &tree::Expr) -> Result<Expr> {
         check_schema(op)?;
-        if let ("-", tree::ExprKind::Number(text)) = (op.symbol.as_str(), &operand.kind) {
-            return number(&format!("-{text}"));
+        // PostgreSQL's grammar folds a minus into the literal, another minus too, before the number has a type.
+        if op.symbol == "-"
+            && let Some(text) = signed_literal(operand, 0)
+        {
+            return number(&text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned));
         }
         let operand = self.expr(operand)?;
         self.operator(&op.symbol, None, operand)
@@ -540,6 +543,18 @@ fn check_schema(op: &tree::Operator) -> Result<()> {
     match op.schema.as_deref() {
         None | Some("pg_catalog" | "extensions" | "public") => Ok(()),
         Some(schema) => Err(unsupported(format_args!("operator {schema}.{}", op.symbol))),
+    }
+}
+
+/// A number with the minus signs before it.
+fn signed_literal(e: &tree::Expr, depth: u8) -> Option<String> {
+    match &e.kind {
+        tree::ExprKind::Number(text) => Some(text.clone()),
+        tree::ExprKind::Unary(op, operand) if op.symbol == "-" && op.schema.is_none() && depth < 32 => {
+            let text = signed_literal(operand, depth + 1)?;
+            Some(text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned))
+        }
+        _ => None,
     }
 }
 

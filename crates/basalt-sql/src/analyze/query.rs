@@ -46,12 +46,19 @@ impl Analyzer<'_> {
                 (Body::Select(Box::new(select)), order_by)
             }
             SetExpr::Values(rows) => {
-                let rows = self.values(rows, settle)?;
-                let body = Body::Values { rows };
                 if query.order_by.is_empty() {
-                    (body, Vec::new())
+                    (Body::Values { rows: self.values(rows, settle)? }, Vec::new())
                 } else {
-                    return Err(unsupported("ORDER BY of VALUES"));
+                    let bare = tree::Query {
+                        with: None,
+                        body: SetExpr::Values(rows.clone()),
+                        order_by: Vec::new(),
+                        limit: None,
+                        offset: None,
+                        ..query.clone()
+                    };
+                    let (select, order_by) = self.select(&wrap(&bare), &query.order_by, settle)?;
+                    (Body::Select(Box::new(select)), order_by)
                 }
             }
             SetExpr::Set { op, all, left, right } => {

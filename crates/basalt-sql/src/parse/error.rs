@@ -21,6 +21,13 @@ impl ParseError {
         Self { message: message.into(), pos, code: SqlState::SYNTAX_ERROR }
     }
 
+    /// Bytes that are no UTF-8, or the byte zero (22021).
+    pub fn encoding(bytes: &[u8], pos: Pos) -> Self {
+        let shown: Vec<String> = bytes.iter().take(4).map(|byte| format!("0x{byte:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        Self { message, pos, code: SqlState::INVALID_ENCODING }
+    }
+
     /// PostgreSQL knows this, the tree does not (0A000).
     pub fn unsupported(construct: impl fmt::Display, pos: Pos) -> Self {
         Self { message: format!("{construct} is not supported"), pos, code: SqlState::FEATURE_NOT_SUPPORTED }

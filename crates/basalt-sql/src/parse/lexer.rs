@@ -311,7 +311,6 @@ impl<'a> Lexer<'a> {
             let len = self.bytes[from..].iter().take(max).take_while(|b| (**b as char).is_digit(radix)).count();
             &self.text[from..from + len]
         };
-        let invalid = || ParseError::syntax("invalid byte sequence for encoding \"UTF8\"".to_owned(), Pos(at as u32));
         match char {
             'b' => value.push('\u{8}'),
             'f' => value.push('\u{c}'),
@@ -330,7 +329,7 @@ impl<'a> Lexer<'a> {
                         break;
                     }
                     // PostgreSQL keeps the low byte of octal values above 255.
-                    bytes.push((u32::from_str_radix(text, radix).map_err(|_| invalid())? & 0xff) as u8);
+                    bytes.push((u32::from_str_radix(text, radix).unwrap_or(0) & 0xff) as u8);
                     from += skip + text.len();
                     if self.bytes.get(from) != Some(&b'\\') || std::str::from_utf8(&bytes).is_ok() {
                         break;
@@ -339,10 +338,11 @@ impl<'a> Lexer<'a> {
                 if bytes.is_empty() {
                     value.push(char);
                 } else {
-                    let text = std::str::from_utf8(&bytes).map_err(|_| invalid())?;
-                    if text.contains('\0') {
-                        return Err(invalid());
+                    if bytes.contains(&0) {
+                        return Err(ParseError::encoding(&[0], Pos(at as u32)));
                     }
+                    let text = std::str::from_utf8(&bytes)
+                        .map_err(|e| ParseError::encoding(bytes.get(e.valid_up_to()..).unwrap_or_default(), Pos(at as u32)))?;
                     value.push_str(text);
                     self.at = from;
                 }

@@ -1,5 +1,6 @@
 //! Aggregates: rows as JSON by a program's shapes, sums and averages without loss, JSON collections, statistics.
 
+use std::collections::BTreeSet;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
@@ -152,7 +153,7 @@ impl Exact {
 fn variance(state: Exact, sample: bool, root: bool) -> Result<Value, SqlError> {
     Ok(match state.variance(sample)? {
         None => Value::Null,
-        Some(value) if root => stored(&super::math::root(&value)?),
+        Some(value) if root => stored(&value.sqrt()?),
         Some(value) => stored(&value),
     })
 }
@@ -240,6 +241,35 @@ fn add_pair(out: &mut Vec<u8>, context: &Context<'_>) -> Result<(), SqlError> {
     bounded(out)
 }
 
+/// Texts joined, equal pairs of text and separator once.
+#[derive(Default)]
+struct DistinctTexts {
+    seen: BTreeSet<(String, Option<String>)>,
+    joined: Option<String>,
+}
+
+fn add_distinct_text(state: &mut DistinctTexts, context: &Context<'_>) -> Result<(), SqlError> {
+    let ValueRef::Text(text) = argument(context, 0) else { return Ok(()) };
+    let separator = match argument(context, 1) {
+        ValueRef::Text(separator) => Some(separator.to_owned()),
+        _ => None,
+    };
+    if !state.seen.insert((text.to_owned(), separator.clone())) {
+        return Ok(());
+    }
+    match &mut state.joined {
+        Some(joined) => {
+            joined.push_str(separator.as_deref().unwrap_or_default());
+            joined.push_str(text);
+            bounded(joined.as_bytes())
+        }
+        none => {
+            *none = Some(text.to_owned());
+            Ok(())
+        }
+    }
+}
+
 fn bounded(out: &[u8]) -> Result<(), SqlError> {
     if out.len() > LONGEST_BYTES { Err(SqlError::new(SqlState::PROGRAM_LIMIT, "a JSON value is too long")) } else { Ok(()) }
 }
@@ -305,6 +335,7 @@ pub(super) fn register(db: &rusqlite::Connection, run: &Arc<RunContext>) -> rusq
         "pg_var_pop_int8", 1: Exact::with_squares, Exact::add, |s| variance(s, false, false);
         "pg_var_pop_numeric", 1: Exact::with_squares, Exact::add, |s| variance(s, false, false);
         "pg_var_pop_float8", 1: Floats::default, Floats::add, |s: Floats| s.variance(false, false);
+        "pg_string_agg_distinct", 2: DistinctTexts::default, add_distinct_text, |s: DistinctTexts| Ok(s.joined.map_or(Value::Null, Value::Text));
         "pg_json_agg", 1: Vec::new, add_json, |s| Ok(Value::Text(closed(s, b"]")));
         "pg_jsonb_agg", 1: Vec::new, add_json, |s| pg::jsonb_normalise(&closed(s, b"]")).map(Value::Text);
         "pg_json_object_agg", 2: Vec::new, add_pair, |s| Ok(Value::Text(closed(s, b" }")));

@@ -53,7 +53,9 @@ fn field(call: &Call<'_>) -> Result<Option<Json>, SqlError> {
 fn item(call: &Call<'_>) -> Result<Option<Json>, SqlError> {
     Ok(match jsonb(call, 0)? {
         Json::Array(items) => element(&items, call.int(1)).cloned(),
-        _ => None,
+        Json::Object(_) => None,
+        // PostgreSQL keeps a jsonb scalar as an array of one element, and `->` with a number shows it.
+        scalar => element(std::slice::from_ref(&scalar), call.int(1)).cloned(),
     })
 }
 
@@ -455,10 +457,10 @@ fn json_argument(value: ValueRef<'_>) -> &str {
     if let ValueRef::Text(text) = value { text } else { "null" }
 }
 
-fn build_object(call: &Call<'_>) -> Result<String, SqlError> {
+fn build_object(call: &Call<'_>, name: &str) -> Result<String, SqlError> {
     if !call.len().is_multiple_of(2) {
         return Err(SqlError::new(SqlState::INVALID_PARAMETER, "argument list must have even number of elements")
-            .hint("The arguments of json_build_object() must consist of alternating keys and values."));
+            .hint(format!("The arguments of {name}() must consist of alternating keys and values.")));
     }
     let mut out = b"{".to_vec();
     for i in (0..call.len()).step_by(2) {
@@ -539,8 +541,8 @@ pub(super) const TABLE: &[Row] = &[
     ("jsonb_delete_path", |c| edited(c, &Json::Null, Edit::Delete)),
     ("jsonb_set", |c| edited(c, &jsonb(c, 2)?, Edit::Set { creates: c.len() < 4 || c.int(3) != 0 })),
     ("jsonb_insert", |c| edited(c, &jsonb(c, 2)?, Edit::Insert { after: c.len() > 3 && c.int(3) != 0 })),
-    ("json_build_object", |c| build_object(c).map(Value::Text)),
-    ("jsonb_build_object", |c| normal(&build_object(c)?)),
+    ("json_build_object", |c| build_object(c, "json_build_object").map(Value::Text)),
+    ("jsonb_build_object", |c| normal(&build_object(c, "jsonb_build_object")?)),
     ("json_build_array", |c| Ok(Value::Text(build_array(c, ", ")))),
     ("jsonb_build_array", |c| normal(&build_array(c, ","))),
     ("record_json", record),

@@ -3,7 +3,7 @@
 use basalt_types::pg::{self, Numeric, oid};
 use basalt_types::{SqlError, SqlState, Value};
 
-use super::arithmetic::{division_by_zero, numeric, stored};
+use super::arithmetic::{numeric, stored};
 use super::{Call, Row, refuse};
 
 fn is_numeric(call: &Call<'_>) -> bool {
@@ -68,41 +68,6 @@ fn trunc(call: &Call<'_>) -> Result<Value, SqlError> {
     Ok(stored(&numeric(call.arg(0))?.trunc(scale_argument(call).clamp(-2000, 2000))))
 }
 
-/// Square root with PostgreSQL's result scale: at least 16 significant digits, and the argument's own scale.
-pub(super) fn root(x: &Numeric) -> Result<Numeric, SqlError> {
-    if x.is_nan() || x.is_zero() || !x.is_finite() && x.signum() > 0 {
-        return Ok(x.clone());
-    }
-    if x.signum() < 0 {
-        return refuse(SqlState::new(b"2201F"), "cannot take square root of a negative number");
-    }
-    let whole = i32::try_from(x.trunc(0).to_string().len()).unwrap_or(i32::MAX);
-    // In groups of four digits, as numeric counts its weight.
-    let weight = (whole + 3) / 4 - 1;
-    let scale = (16 - ((weight + 1) * 2 - 1)).max(x.scale()).clamp(0, 1000);
-    let two = Numeric::from(2);
-    let mut guess = Numeric::from_f64(x.to_f64().sqrt());
-    if guess.is_zero() || !guess.is_finite() {
-        guess = Numeric::from(1);
-    }
-    // Newton's method doubles the correct digits each time; 64 rounds are more than numeric's longest value needs from a float.
-    for _ in 0..64 {
-        let quotient = widened(x, scale + 8).div(&guess)?;
-        let next = guess.add(&quotient)?.div(&two)?.round(scale + 6);
-        let is_done = next == guess;
-        guess = next;
-        if is_done {
-            break;
-        }
-    }
-    Ok(guess.round(scale))
-}
-
-/// The same value with more digits behind the point, so that a quotient has them too.
-fn widened(x: &Numeric, scale: i32) -> Numeric {
-    if x.scale() < scale { x.round(scale) } else { x.clone() }
-}
-
 fn log_argument(x: f64) -> Result<f64, SqlError> {
     const STATE: SqlState = SqlState::new(b"2201E");
     if x == 0.0 {
@@ -114,25 +79,13 @@ fn log_argument(x: f64) -> Result<f64, SqlError> {
     Ok(x)
 }
 
-/// A transcendental function of a numeric: computed in float8 and shown with 16 significant digits, as PostgreSQL shows at least.
-fn through_float(call: &Call<'_>, f: impl Fn(f64) -> Result<f64, SqlError>) -> Result<Value, SqlError> {
-    let x = numeric(call.arg(0))?;
-    let result = f(x.to_f64())?;
-    if !result.is_finite() {
-        return refuse(SqlState::OUT_OF_RANGE, "value overflows numeric format");
-    }
-    #[allow(clippy::cast_possible_truncation)] // the exponent of a float8
-    let magnitude = if result == 0.0 { 0 } else { result.abs().log10().floor() as i32 };
-    Ok(stored(&Numeric::from_f64(result).round((15 - magnitude).max(x.scale()).clamp(0, 1000))))
-}
-
 fn exp(call: &Call<'_>) -> Result<Value, SqlError> {
-    if is_numeric(call) { through_float(call, |x| Ok(x.exp())) } else { of_float(call, f64::exp) }
+    if is_numeric(call) { Ok(stored(&numeric(call.arg(0))?.exp()?)) } else { of_float(call, f64::exp) }
 }
 
 fn ln(call: &Call<'_>) -> Result<Value, SqlError> {
     if is_numeric(call) {
-        through_float(call, |x| log_argument(x).map(f64::ln))
+        Ok(stored(&numeric(call.arg(0))?.ln()?))
     } else {
         Ok(pg::store_float(log_argument(call.real(0))?.ln()))
     }
@@ -140,14 +93,10 @@ fn ln(call: &Call<'_>) -> Result<Value, SqlError> {
 
 fn log(call: &Call<'_>) -> Result<Value, SqlError> {
     if call.len() == 2 {
-        let x = log_argument(numeric(call.arg(1))?.to_f64())?;
-        return through_float(call, |base| match log_argument(base)?.ln() {
-            0.0 => Err(division_by_zero()),
-            base => Ok(x.ln() / base),
-        });
+        return Ok(stored(&numeric(call.arg(1))?.log(&numeric(call.arg(0))?)?));
     }
     if is_numeric(call) {
-        through_float(call, |x| log_argument(x).map(f64::log10))
+        Ok(stored(&numeric(call.arg(0))?.log(&Numeric::from(10))?))
     } else {
         Ok(pg::store_float(log_argument(call.real(0))?.log10()))
     }
@@ -174,42 +123,8 @@ fn power(call: &Call<'_>) -> Result<Value, SqlError> {
     Ok(pg::store_float(result))
 }
 
-/// Exact for whole exponents of moderate size, else through float8.
 fn numeric_power(call: &Call<'_>) -> Result<Value, SqlError> {
-    let (base, exponent) = (numeric(call.arg(0))?, numeric(call.arg(1))?);
-    check_power(base.to_f64(), exponent.to_f64())?;
-    let whole = exponent.to_i64().filter(|n| Numeric::from(*n) == exponent && n.abs() <= 100_000);
-    let Some(n) = whole else { return through_float(call, |x| Ok(x.powf(exponent.to_f64()))) };
-    let magnitude = base.to_f64().abs().max(1e-300).log10() * n as f64;
-    if magnitude > 131_072.0 {
-        return refuse(SqlState::OUT_OF_RANGE, "value overflows numeric format");
-    }
-    #[allow(clippy::cast_possible_truncation)] // bounded just above
-    let scale = (16 - magnitude.floor() as i32).max(base.scale()).clamp(0, 1000);
-    let work = scale + 20;
-    let mut result = Numeric::from(1);
-    let mut square = widened(&base, base.scale());
-    let mut left = n.unsigned_abs();
-    while left > 0 {
-        call.run.check_deadline()?;
-        if left & 1 == 1 {
-            result = result.mul(&square)?;
-            if n < 0 || result.scale() > work {
-                result = result.round(work.max(result.scale().min(work)));
-            }
-        }
-        left >>= 1;
-        if left > 0 {
-            square = square.mul(&square)?;
-            if square.scale() > work {
-                square = square.round(work);
-            }
-        }
-    }
-    if n < 0 {
-        result = widened(&Numeric::from(1), work).div(&result)?;
-    }
-    Ok(stored(&result.round(scale)))
+    Ok(stored(&numeric(call.arg(0))?.pow(&numeric(call.arg(1))?, &|| call.run.check_deadline())?))
 }
 
 fn gcd(a: i64, b: i64) -> u64 {
@@ -315,7 +230,7 @@ pub(super) const TABLE: &[Row] = &[
         if !is_numeric(c) && c.real(0) < 0.0 {
             return refuse(SqlState::new(b"2201F"), "cannot take square root of a negative number");
         }
-        either(c, f64::sqrt, root)
+        either(c, f64::sqrt, Numeric::sqrt)
     }),
     ("cbrt", |c| of_float(c, f64::cbrt)),
     ("exp", exp),

@@ -16,14 +16,28 @@ fn count(n: i64) -> usize {
     usize::try_from(n).unwrap_or(0)
 }
 
+/// A letter's other case when that is one letter: like PostgreSQL's libc and C.UTF-8, no `ß` becomes `SS`.
+fn upper(c: char) -> char {
+    let mut all = c.to_uppercase();
+    match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// As [`upper`], the other way; `İ` becomes a plain `i`.
+fn lower(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
 fn initcap(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut is_inside = false;
     for c in text.chars() {
         if is_inside {
-            out.extend(c.to_lowercase())
+            out.push(lower(c))
         } else {
-            out.extend(c.to_uppercase())
+            out.push(upper(c))
         }
         is_inside = c.is_alphanumeric();
     }
@@ -363,8 +377,8 @@ fn unaccent(text: &str) -> String {
 }
 
 pub(super) const TABLE: &[Row] = &[
-    ("lower", |c| Ok(Value::Text(c.text(0).to_lowercase()))),
-    ("upper", |c| Ok(Value::Text(c.text(0).to_uppercase()))),
+    ("lower", |c| Ok(Value::Text(c.text(0).chars().map(lower).collect()))),
+    ("upper", |c| Ok(Value::Text(c.text(0).chars().map(upper).collect()))),
     ("initcap", |c| Ok(Value::Text(initcap(c.text(0))))),
     ("bit_length", |c| Ok(Value::Int(i64::try_from(c.text(0).len() * 8).unwrap_or(i64::MAX)))),
     ("lpad", |c| pad(c, true)),

@@ -42,6 +42,7 @@ files!(
     ordering,
     policies,
     privileges,
+    queries,
     refused,
     renames,
     seeds,

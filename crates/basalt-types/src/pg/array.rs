@@ -140,7 +140,14 @@ pub fn array_from_values(values: impl IntoIterator<Item = Value>, elem: Oid) -> 
 }
 
 fn leaf(text: &str, elem: Oid) -> Result<Value, SqlError> {
-    if elem == oid::BYTEA { Ok(Value::Blob(input::parse_bytea(text)?)) } else { Ok(Value::Text(text.to_owned())) }
+    match elem {
+        oid::BYTEA => input::parse_bytea(text).map(Value::Blob),
+        // What JSON has no number for.
+        oid::FLOAT4 | oid::FLOAT8 => {
+            Ok(input::read_float(ValueRef::Text(text)).map_or_else(|| Value::from(text), input::store_float))
+        }
+        _ => Ok(Value::from(text)),
+    }
 }
 
 fn number(token: &str, elem: Oid) -> Value {

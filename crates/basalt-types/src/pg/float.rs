@@ -3,7 +3,7 @@
 use crate::{SqlError, SqlState};
 use std::fmt::Write;
 
-/// How a float is stored when SQLite cannot keep it as a number: NaN, infinities, minus zero.
+/// The text of a float that has no digits of its own, or that JSON cannot hold: NaN, infinities, minus zero.
 pub(crate) fn special(x: f64) -> Option<&'static str> {
     if x.is_nan() {
         Some("NaN")

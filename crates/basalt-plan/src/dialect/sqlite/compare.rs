@@ -3,7 +3,7 @@
 use basalt_catalog::{IndexTerm, TypeKind};
 use basalt_sql::typed::{Expr, ExprKind, Order, Param, Query};
 use basalt_types::pg::oid;
-use basalt_types::{SqlError, TypeRef, Value};
+use basalt_types::{SqlError, TypeRef};
 
 use super::printer::{Printer, Source};
 use crate::dialect::types;
@@ -19,6 +19,12 @@ pub(super) fn symbol(imp: &str) -> Option<&'static str> {
         "ge" => ">=",
         _ => return None,
     })
+}
+
+/// Whether SQLite would take a key of ORDER BY or GROUP BY for a column's position.
+pub(super) fn is_number(text: &str) -> bool {
+    let digits = text.trim_matches(|c: char| matches!(c, '(' | ')' | '+' | '-' | ' '));
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 impl Printer<'_> {
@@ -67,17 +73,18 @@ impl Printer<'_> {
 
     /// ORDER BY, with its keyword, when there are keys.
     pub(super) fn order_by(&mut self, keys: &[Order]) -> Result<(), SqlError> {
-        for (i, key) in keys.iter().enumerate() {
-            self.raw(if i == 0 { " ORDER BY " } else { ", " });
-            if types::enum_of(self.catalog, key.expr.ty).is_some() {
-                self.enum_rank(&key.expr, key.expr.ty)?;
-            } else if matches!(key.expr.kind, ExprKind::Const(Value::Int(_))) {
-                // A bare number would be a column's position.
-                self.raw("+");
-                self.expr(&key.expr)?;
-            } else {
-                self.collated(&key.expr)?;
+        let mut word = " ORDER BY ";
+        for key in keys {
+            let text = self.aside(|p| match types::enum_of(p.catalog, key.expr.ty).is_some() {
+                true => p.enum_rank(&key.expr, key.expr.ty),
+                false => p.collated(&key.expr),
+            })?;
+            // A bare number would be a column's position; a constant orders nothing.
+            if is_number(&text) {
+                continue;
             }
+            self.raw(word).raw(&text);
+            word = ", ";
             self.raw(if key.descending { " DESC" } else { " ASC" });
             // NOT NULL columns keep their index either way; SQLite serves explicit null order from an index too.
             self.raw(if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
@@ -153,7 +160,10 @@ impl Printer<'_> {
         let base = self.base(element);
         match base.oid {
             oid::BYTEA => self.raw("pg_array_item(17, json_quote(value))"),
-            oid::FLOAT4 | oid::FLOAT8 => self.raw("CASE WHEN typeof(value) = 'integer' THEN CAST(value AS REAL) ELSE value END"),
+            oid::FLOAT4 | oid::FLOAT8 => self.raw(
+                "CASE WHEN typeof(value) = 'integer' THEN CAST(value AS REAL) WHEN value = 'Infinity' THEN 9e999 \
+                 WHEN value = '-Infinity' THEN -9e999 WHEN value = '-0' THEN -0.0 ELSE value END",
+            ),
             _ => self.raw("value"),
         };
         if name != "value" {

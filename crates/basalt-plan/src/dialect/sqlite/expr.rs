@@ -5,6 +5,7 @@ use basalt_types::pg::oid;
 use basalt_types::{SqlError, Value};
 
 use super::printer::{Printer, Source};
+use super::query::gathers_silently;
 
 impl Printer<'_> {
     /// An expression; the text is complete in itself (no operator of the surroundings can bind into it).
@@ -159,7 +160,9 @@ impl Printer<'_> {
             return true;
         }
         let Body::Select(select) = &query.body else { return false };
-        if select.group_by.is_empty() && select.targets.iter().any(|t| facts::contains_aggregate(&t.expr)) {
+        if select.group_by.is_empty()
+            && (gathers_silently(select, query) || select.targets.iter().any(|t| facts::contains_aggregate(&t.expr)))
+        {
             return true;
         }
         match select.from.as_slice() {

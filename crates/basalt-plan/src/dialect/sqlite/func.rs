@@ -1,6 +1,6 @@
 //! Operators, functions and aggregates: native where SQLite means the same, the host's `pg_…` otherwise, else refused by name.
 
-use basalt_sql::typed::{Expr, Order};
+use basalt_sql::typed::{Expr, ExprKind, Order};
 use basalt_types::pg::{self, oid};
 use basalt_types::{SqlError, TypeRef};
 
@@ -163,7 +163,7 @@ impl Printer<'_> {
                 Ok(())
             }
             ("to_json", [a]) => self.json_of(a),
-            ("to_jsonb", [a]) if matches!(a.kind, basalt_sql::typed::ExprKind::WholeRow { .. }) => {
+            ("to_jsonb", [a]) if matches!(a.kind, ExprKind::WholeRow { .. }) => {
                 self.raw("pg_cast(");
                 self.expr(a)?;
                 self.raw(", 114, -1, 3802, -1, 1)");
@@ -240,7 +240,7 @@ impl Printer<'_> {
 
     /// `to_json(x)`: NULL stays NULL.
     fn json_of(&mut self, a: &Expr) -> Result<(), SqlError> {
-        if matches!(a.kind, basalt_sql::typed::ExprKind::WholeRow { .. }) {
+        if matches!(a.kind, ExprKind::WholeRow { .. }) {
             return self.expr(a);
         }
         self.raw("CASE WHEN ");
@@ -282,7 +282,10 @@ impl Printer<'_> {
         match imp {
             "count" => {
                 self.raw("count(").raw(mark);
-                self.collated(first)?;
+                match &first.kind {
+                    ExprKind::Row(items) => self.counted_row(items, distinct)?,
+                    _ => self.collated(first)?,
+                }
             }
             "bool_and" => {
                 self.raw("min(").raw(mark);
@@ -304,16 +307,17 @@ impl Printer<'_> {
                 self.expr(first)?;
             }
             "string_agg" => {
-                self.raw("string_agg(").raw(mark);
-                self.expr(first)?;
-                match args.get(1) {
-                    // SQLite's DISTINCT takes one argument; its own separator is a comma.
-                    Some(separator) if !distinct => {
-                        self.raw(", ");
-                        self.expr(separator)?;
-                    }
-                    Some(Expr { kind: basalt_sql::typed::ExprKind::Const(basalt_types::Value::Text(t)), .. }) if t == "," => {}
-                    _ => return Err(SqlError::unsupported("string_agg(DISTINCT …) with a separator other than a comma")),
+                // SQLite's DISTINCT takes one argument, so the host's aggregate leaves equal pairs out itself. As in PostgreSQL they
+                // come sorted, by the keys of ORDER BY first.
+                self.raw(if distinct { "pg_string_agg_distinct(" } else { "string_agg(" });
+                self.list(args)?;
+                if distinct {
+                    let sorted = |arg: &Expr| Order { expr: arg.clone(), descending: false, nulls_first: false };
+                    let rest = args.iter().filter(|arg| !order_by.iter().any(|key| key.expr == **arg)).map(sorted);
+                    let keys: Vec<Order> = order_by.iter().cloned().chain(rest).collect();
+                    self.order_by(&keys)?;
+                    self.raw(")");
+                    return Ok("");
                 }
             }
             "array_agg" => {
@@ -346,6 +350,20 @@ impl Printer<'_> {
         self.order_by(order_by)?;
         self.raw(")");
         Ok("")
+    }
+
+    /// A row as an argument of count: never NULL itself; distinct rows differ in the text of an array.
+    fn counted_row(&mut self, items: &[Expr], distinct: bool) -> Result<(), SqlError> {
+        if distinct && items.iter().any(|item| self.collation(item.ty).is_some()) {
+            return Err(SqlError::unsupported("count(DISTINCT …) of rows with columns of these types"));
+        }
+        self.raw("json_array(");
+        for (i, item) in items.iter().enumerate() {
+            self.raw(if i == 0 { "" } else { ", " });
+            self.element(item)?;
+        }
+        self.raw(")");
+        Ok(())
     }
 
     /// The least or greatest enum value: the label at the extreme rank.

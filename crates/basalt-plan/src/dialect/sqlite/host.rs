@@ -435,8 +435,15 @@ const TYPED_AGGREGATES: &[(&str, &[&str])] = &[
 ];
 
 /// Aggregates whose arguments are JSON texts or plain, one name each.
-const PLAIN_AGGREGATES: &[(&str, u8)] =
-    &[("json_agg", 1), ("jsonb_agg", 1), ("json_object_agg", 2), ("jsonb_object_agg", 2), ("bit_and", 1), ("bit_or", 1)];
+const PLAIN_AGGREGATES: &[(&str, u8)] = &[
+    ("string_agg_distinct", 2),
+    ("json_agg", 1),
+    ("jsonb_agg", 1),
+    ("json_object_agg", 2),
+    ("jsonb_object_agg", 2),
+    ("bit_and", 1),
+    ("bit_or", 1),
+];
 
 struct Facts {
     hosted: BTreeSet<&'static str>,

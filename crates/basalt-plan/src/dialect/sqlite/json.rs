@@ -6,6 +6,7 @@ use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, Query, RangeId, S
 use basalt_types::{Oid, SqlError, TypeRef};
 
 use super::printer::{Printer, Source};
+use super::query::gathers_silently;
 use crate::program::{Field, FieldValue, JsonStyle, Shape};
 
 /// The columns of a row of JSON, and the to-one rows joined to it.
@@ -37,7 +38,8 @@ impl Printer<'_> {
     /// The root of a read: its rows as plain columns. Returns the shape of the columns.
     pub(super) fn root(&mut self, query: &Query) -> Result<Shape, SqlError> {
         self.ctes(&query.ctes)?;
-        let Body::Select(select) = &query.body else {
+        let is_plain = |select: &Select| select.distinct.as_ref().is_none_or(Vec::is_empty) && !gathers_silently(select, query);
+        let (Body::Select(select), true) = (&query.body, matches!(&query.body, Body::Select(s) if is_plain(s))) else {
             let bare = Query { ctes: Vec::new(), ..query.clone() };
             self.query(&bare)?;
             return Ok(self.positions(query));

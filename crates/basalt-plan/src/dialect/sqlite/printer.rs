@@ -22,8 +22,8 @@ pub(super) enum Source {
     /// Anything whose columns are named `c1`, `c2`, … under the alias `rN`.
     Positions,
     /// Elements of a JSON array (`json_each` under the alias `rN`): one column (`value`), or so many inside each element; one more
-    /// is the ordinality.
-    Each { columns: u16 },
+    /// is the ordinality. `bytes` has a bit for each column of type bytea; `is_rows`: a single column is inside its element too.
+    Each { columns: u16, bytes: u64, is_rows: bool },
     /// The row being written.
     New,
     /// The stored row.
@@ -174,16 +174,20 @@ impl<'a> Printer<'a> {
                 self.alias(range);
                 let _ = write!(self.sql, ".c{column}");
             }
-            Source::Each { columns } => {
+            Source::Each { columns, bytes, is_rows } => {
                 let column = u16::try_from(column).unwrap_or(0);
+                // Bytes stand in arrays as PostgreSQL's hexadecimal text.
+                let is_bytes = column <= columns && column > 0 && column <= 64 && bytes & (1 << (column - 1)) != 0;
+                self.raw(if is_bytes { "unhex(substr(" } else { "" });
                 match (columns, column) {
-                    (1, 1) => self.alias(range).raw(".value"),
+                    (1, 1) if !is_rows => self.alias(range).raw(".value"),
                     (n, at) if at <= n => {
                         self.raw("json_extract(").alias(range);
                         self.raw(&format!(".value, '$[{}]')", at.saturating_sub(1)))
                     }
                     _ => self.raw("(").alias(range).raw(".key + 1)"),
                 };
+                self.raw(if is_bytes { ", 3))" } else { "" });
             }
             Source::New => {
                 self.bind(Bind::New(column));
@@ -251,6 +255,10 @@ impl<'a> Printer<'a> {
             }
             Value::Real(x) if x.is_finite() => {
                 let _ = write!(self.sql, "{x:?}");
+            }
+            // Beyond a double's range a literal is an infinity.
+            Value::Real(x) if x.is_infinite() => {
+                self.raw(if *x < 0.0 { "(-9e999)" } else { "9e999" });
             }
             _ if self.is_schema_text => return Err(SqlError::unsupported("this constant in an index")),
             other => {

@@ -2,10 +2,11 @@
 
 use basalt_sql::analyze::builtins::{self, Kind};
 use basalt_sql::tree::{JoinKind, SetOp};
-use basalt_sql::typed::{Body, Cte, Expr, ExprKind, From, Param, Query, Select, Target, facts};
+use basalt_sql::typed::{Body, Cte, Expr, ExprKind, From, Order, Param, Query, RangeId, Select, Target, facts};
 use basalt_types::pg::oid;
-use basalt_types::{SqlError, Value};
+use basalt_types::{SqlError, TypeRef, Value};
 
+use super::compare::is_number;
 use super::printer::{Printer, Source};
 use crate::plan::WRITTEN;
 use crate::raising::can_raise;
@@ -24,16 +25,21 @@ impl Printer<'_> {
     fn query_with(&mut self, query: &Query, named: bool) -> Result<(), SqlError> {
         self.ctes(&query.ctes)?;
         match &query.body {
+            Body::Select(select) if select.distinct.as_ref().is_some_and(|on| !on.is_empty()) => {
+                return self.distinct_on(query, select);
+            }
             Body::Select(select) => {
                 self.declare_all(&select.from);
                 self.raw("SELECT ");
-                self.distinct_word(select)?;
-                self.targets(&select.targets, named, select.distinct.is_some())?;
+                self.raw(if select.distinct.is_some() { "DISTINCT " } else { "" });
+                self.targets(&select.targets, named, select.distinct.is_some(), gathers_silently(select, query))?;
                 self.print_from(&select.from)?;
                 self.select_rest(select)?;
             }
             Body::Values { rows } => {
                 let width = rows.first().map_or(0, Vec::len);
+                // VALUES takes no LIMIT of its own.
+                let named = named || query.limit.is_some() || query.offset.is_some();
                 if named {
                     self.raw("SELECT ");
                     for i in 1..=width {
@@ -49,6 +55,10 @@ impl Printer<'_> {
                 if named {
                     self.raw(")");
                 }
+            }
+            Body::Set { op, all: true, left, right, range } if *op != SetOp::Union => {
+                self.declare(*range, Source::Positions);
+                self.numbered_set(*op, left, right, *range)?;
             }
             Body::Set { op, all, left, right, range } => {
                 self.declare(*range, Source::Positions);
@@ -72,16 +82,86 @@ impl Printer<'_> {
                 self.raw(match (op, all) {
                     (SetOp::Union, true) => ") UNION ALL SELECT * FROM (",
                     (SetOp::Union, false) => ") UNION SELECT * FROM (",
-                    (SetOp::Intersect, false) => ") INTERSECT SELECT * FROM (",
-                    (SetOp::Except, false) => ") EXCEPT SELECT * FROM (",
-                    (SetOp::Intersect, true) => return Err(SqlError::unsupported("INTERSECT ALL")),
-                    (SetOp::Except, true) => return Err(SqlError::unsupported("EXCEPT ALL")),
+                    (SetOp::Intersect, _) => ") INTERSECT SELECT * FROM (",
+                    (SetOp::Except, _) => ") EXCEPT SELECT * FROM (",
                 });
                 self.query_as(right)?;
                 self.raw(")) AS ").alias(*range);
             }
         }
         self.tail(query)
+    }
+
+    /// INTERSECT ALL and EXCEPT ALL: equal rows are told apart by their number among equals.
+    fn numbered_set(&mut self, op: SetOp, left: &Query, right: &Query, range: RangeId) -> Result<(), SqlError> {
+        let types: Vec<TypeRef> = left.columns().into_iter().map(|(_, ty)| ty).collect();
+        let mut plain = String::new();
+        let mut compared = String::new();
+        for (i, ty) in types.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let collation = self.collation(*ty).map(|c| format!(" COLLATE {c}")).unwrap_or_default();
+            plain.push_str(&format!("{comma}c{}", i + 1));
+            compared.push_str(&format!("{comma}c{}{collation} AS c{0}", i + 1));
+        }
+        self.raw("SELECT ").raw(&plain).raw(" FROM (");
+        for (i, side) in [left, right].into_iter().enumerate() {
+            if i == 1 {
+                self.raw(if op == SetOp::Intersect { " INTERSECT " } else { " EXCEPT " });
+            }
+            self.raw("SELECT ").raw(&compared).raw(", row_number() OVER (");
+            for (i, ty) in types.iter().enumerate() {
+                self.raw(if i == 0 { "PARTITION BY " } else { ", " }).raw(&format!("c{}", i + 1));
+                if let Some(collation) = self.collation(*ty) {
+                    self.raw(" COLLATE ").raw(collation);
+                }
+            }
+            self.raw(") FROM (");
+            self.query_as(side)?;
+            self.raw(")");
+        }
+        self.raw(") AS ").alias(range);
+        Ok(())
+    }
+
+    /// SELECT DISTINCT ON: the first row of each group in the order asked for.
+    fn distinct_on(&mut self, query: &Query, select: &Select) -> Result<(), SqlError> {
+        let on = select.distinct.as_deref().unwrap_or_default();
+        if on.iter().chain(query.order_by.iter().map(|key| &key.expr)).any(facts::contains_window) {
+            return Err(SqlError::unsupported("DISTINCT ON a window function"));
+        }
+        self.declare_all(&select.from);
+        let width = select.targets.len();
+        let outer = self.fresh_range();
+        self.raw("SELECT ");
+        for i in 1..=width {
+            self.raw(if i == 1 { "" } else { ", " }).raw(&format!("c{i}"));
+        }
+        self.raw(if width == 0 { "1 FROM (SELECT " } else { " FROM (SELECT " });
+        for (i, target) in select.targets.iter().enumerate() {
+            self.expr(&target.expr)?;
+            self.raw(&format!(" AS c{}, ", i + 1));
+        }
+        let mut keys = Vec::with_capacity(query.order_by.len());
+        for (i, key) in query.order_by.iter().enumerate() {
+            let at = width + i + 1;
+            self.expr(&key.expr)?;
+            self.raw(&format!(" AS c{at}, "));
+            let column = Expr::column(outer, i16::try_from(at).unwrap_or(i16::MAX), key.expr.ty);
+            keys.push(Order { expr: column, ..key.clone() });
+        }
+        self.raw("row_number() OVER (");
+        for (i, key) in on.iter().enumerate() {
+            self.raw(if i == 0 { "PARTITION BY " } else { ", " });
+            self.collated(key)?;
+        }
+        self.order_by(&query.order_by)?;
+        self.raw(") AS n");
+        self.print_from(&select.from)?;
+        self.select_rest(select)?;
+        self.raw(") AS ").alias(outer).raw(" WHERE n = 1");
+        self.declare(outer, Source::Positions);
+        self.order_by(&keys)?;
+        self.limits(query.limit.as_ref(), query.offset.as_ref())
     }
 
     /// ORDER BY, LIMIT, OFFSET.
@@ -165,17 +245,24 @@ impl Printer<'_> {
             Some(on) if on.is_empty() => {
                 self.raw("DISTINCT ");
             }
-            Some(_) => return Err(SqlError::unsupported("DISTINCT ON")),
+            Some(_) => return Err(SqlError::unsupported("DISTINCT ON here")),
         }
         Ok(())
     }
 
-    fn targets(&mut self, targets: &[Target], named: bool, distinct: bool) -> Result<(), SqlError> {
+    /// The select list. `gathers`: an aggregate must stand in it, since SQLite gathers rows into one for no other reason.
+    fn targets(&mut self, targets: &[Target], named: bool, distinct: bool, gathers: bool) -> Result<(), SqlError> {
         if targets.is_empty() {
-            self.raw("1");
+            self.raw(if gathers { "count(*)" } else { "1" });
         }
         for (i, target) in targets.iter().enumerate() {
             self.raw(if i == 0 { "" } else { ", " });
+            if gathers && i == 0 {
+                self.raw("iif(count(*) < 0, NULL, ");
+                self.expr(&target.expr)?;
+                self.raw(if named { ") AS c1" } else { ")" });
+                continue;
+            }
             // DISTINCT compares as the type does, wherever the column comes from.
             if distinct {
                 self.collated(&target.expr)?;
@@ -194,10 +281,9 @@ impl Printer<'_> {
         self.where_clause(select.policy.as_ref(), select.filter.as_ref())?;
         for (i, key) in select.group_by.iter().enumerate() {
             self.raw(if i == 0 { " GROUP BY " } else { ", " });
-            if matches!(key.kind, ExprKind::Const(_)) {
-                self.raw("+");
-            }
-            self.collated(key)?;
+            let text = self.aside(|p| p.collated(key))?;
+            // A bare number would be a column's position; by a constant all rows are one group.
+            self.raw(if is_number(&text) { "NULL" } else { &text });
         }
         if let Some(having) = &select.having {
             self.raw(" HAVING ");
@@ -243,9 +329,9 @@ impl Printer<'_> {
                 let (range, source) = match leaf {
                     From::Table { range, relation, .. } => (*range, Source::Table(*relation)),
                     From::Query { range, .. } | From::Cte { range, .. } => (*range, Source::Positions),
-                    From::Function { range, call, columns, with_ordinality, .. } => {
+                    From::Function { range, call, columns, .. } => {
                         let source = if is_set_function(call) {
-                            Source::Each { columns: u16::try_from(columns.len() - usize::from(*with_ordinality)).unwrap_or(1) }
+                            self.element_source(columns.iter().map(|(_, ty)| *ty), false)
                         } else {
                             Source::Positions
                         };
@@ -256,6 +342,29 @@ impl Printer<'_> {
                 self.declare(range, source);
             });
         }
+        // Only now are the rows beside a lateral subquery known.
+        for item in items {
+            item.each_leaf(&mut |leaf| {
+                if let From::Query { range, query, lateral: true, .. } = leaf
+                    && self.depends_on_siblings(query)
+                {
+                    let source = self.element_source(query.columns().into_iter().map(|(_, ty)| ty), true);
+                    self.declare(*range, source);
+                }
+            });
+        }
+    }
+
+    /// The source that elements of a JSON array are, by the types of their columns.
+    fn element_source(&self, types: impl Iterator<Item = TypeRef>, is_rows: bool) -> Source {
+        let (mut columns, mut bytes) = (0u16, 0u64);
+        for ty in types {
+            if self.base(ty).oid == oid::BYTEA && columns < 64 {
+                bytes |= 1 << columns;
+            }
+            columns = columns.saturating_add(1);
+        }
+        Source::Each { columns, bytes, is_rows }
     }
 
     /// FROM with its keyword, when there are items.
@@ -280,8 +389,8 @@ impl Printer<'_> {
                 self.table(*relation)?.raw(" AS ").alias(*range);
             }
             From::Query { range, query, lateral, .. } => {
-                if *lateral && self.depends_on_siblings(query) {
-                    return Err(SqlError::unsupported("LATERAL"));
+                if *lateral && matches!(self.source(*range), Some(Source::Each { .. })) {
+                    return self.lateral_rows(query, *range);
                 }
                 self.raw("(");
                 self.query_as(query)?;
@@ -313,6 +422,21 @@ impl Printer<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A subquery that reads rows beside it: SQLite takes such only as a table function's argument, so its rows come as a JSON array.
+    fn lateral_rows(&mut self, query: &Query, range: RangeId) -> Result<(), SqlError> {
+        let inner = self.fresh_range();
+        self.declare(inner, Source::Positions);
+        self.raw("json_each((SELECT json_group_array(json_array(");
+        for (i, (_, ty)) in query.columns().into_iter().enumerate() {
+            self.raw(if i == 0 { "" } else { ", " });
+            self.element(&Expr::column(inner, i16::try_from(i + 1).unwrap_or(i16::MAX), ty))?;
+        }
+        self.raw(")) FROM (");
+        self.query_as(query)?;
+        self.raw(") AS ").alias(inner).raw(")) AS ").alias(range);
         Ok(())
     }
 
@@ -358,6 +482,13 @@ impl Printer<'_> {
         self.raw(") AS ").alias(range);
         Ok(())
     }
+}
+
+/// Whether a SELECT gathers its rows into one, and nothing in its list says so.
+pub(super) fn gathers_silently(select: &Select, query: &Query) -> bool {
+    select.group_by.is_empty()
+        && (select.having.is_some() || query.order_by.iter().any(|key| facts::contains_aggregate(&key.expr)))
+        && !select.targets.iter().any(|target| facts::contains_aggregate(&target.expr))
 }
 
 /// A row that comes as parameters.

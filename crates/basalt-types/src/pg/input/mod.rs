@@ -29,9 +29,9 @@ pub fn input_at(text: &str, ty: TypeRef, now: Timestamp) -> Result<Value, SqlErr
     read(text, ty, Some(now))
 }
 
-/// A float's storage form: a number, or a text for what SQLite cannot keep.
+/// A float's storage form: a number, or the text `NaN`, which SQLite cannot keep as one.
 pub fn store_float(x: f64) -> Value {
-    float::special(x).map_or(Value::Real(x), Value::from)
+    if x.is_nan() { Value::from("NaN") } else { Value::Real(x) }
 }
 
 /// The number of a stored float.

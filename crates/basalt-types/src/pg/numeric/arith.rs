@@ -172,7 +172,7 @@ impl Numeric {
 
 impl Decimal {
     /// Fewest decimals that show the value exactly.
-    fn least_scale(&self) -> i32 {
+    pub(super) fn least_scale(&self) -> i32 {
         let Some(last) = self.digits.last() else { return 0 };
         let mut zeros = 0;
         let mut rest = *last;
@@ -184,11 +184,11 @@ impl Decimal {
     }
 }
 
-fn division_by_zero() -> SqlError {
+pub(super) fn division_by_zero() -> SqlError {
     SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")
 }
 
-fn add_signed(a: &Decimal, b: &Decimal) -> Decimal {
+pub(super) fn add_signed(a: &Decimal, b: &Decimal) -> Decimal {
     let mut result = if a.negative == b.negative {
         Decimal { negative: a.negative, ..add_magnitude(a, b) }
     } else {
@@ -245,7 +245,7 @@ fn sub_magnitude(a: &Decimal, b: &Decimal) -> Decimal {
     rest
 }
 
-fn mul_magnitude(a: &Decimal, b: &Decimal) -> Decimal {
+pub(super) fn mul_magnitude(a: &Decimal, b: &Decimal) -> Decimal {
     if a.digits.is_empty() || b.digits.is_empty() {
         return Decimal::default();
     }
@@ -279,7 +279,7 @@ fn quotient_scale(a: &Decimal, b: &Decimal) -> i32 {
 }
 
 /// `a / b` to `scale` decimals, rounded or cut. `b` is not zero. Schoolbook long division.
-fn quotient(a: &Decimal, b: &Decimal, scale: i32, round: bool) -> Decimal {
+pub(super) fn quotient(a: &Decimal, b: &Decimal, scale: i32, round: bool) -> Decimal {
     let mut result = Decimal { scale, ..Decimal::default() };
     if a.digits.is_empty() {
         return result;

@@ -1,6 +1,7 @@
 //! Exact decimal numbers with PostgreSQL's scale rules.
 
 mod arith;
+mod power;
 mod text;
 
 use crate::{SqlError, SqlState};
