@@ -14,6 +14,7 @@ pub mod error;
 pub mod parse;
 mod plans;
 mod read;
+mod request;
 mod write;
 
 use std::sync::Arc;
@@ -94,6 +95,13 @@ impl Rest {
         let method = request.method();
         let headers = request.headers();
         let (schema, names_schema) = self.schema(method, headers)?;
+        let told;
+        let session = if self.plans.read_request(&self.engine.catalog()) {
+            told = Session { request: Some(Arc::new(request::facts(request))), ..session.clone() };
+            &told
+        } else {
+            session
+        };
         let asked = Asked {
             session,
             headers,

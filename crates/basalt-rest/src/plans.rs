@@ -1,6 +1,7 @@
 //! Plans, kept by what was asked. All roles share them; rights are the guard's, which compiles per role.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use basalt_catalog::{Catalog, RelationKind};
@@ -26,6 +27,8 @@ pub struct Kept {
 pub struct Plans {
     most: usize,
     kept: RwLock<Entries>,
+    /// The last catalog's version, twice, and one more when SQL there may read facts of the request.
+    request: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +40,18 @@ struct Entries {
 impl Plans {
     /// Keeps at most so many; then it starts anew.
     pub fn new(most: usize) -> Self {
-        Self { most, kept: RwLock::default() }
+        Self { most, kept: RwLock::default(), request: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Whether SQL of this catalog may read facts of the request; found out once a version.
+    pub fn read_request(&self, catalog: &Catalog) -> bool {
+        let known = self.request.load(Ordering::Relaxed);
+        if known >> 1 == catalog.version() {
+            return known & 1 == 1;
+        }
+        let is_read = crate::request::is_read(catalog);
+        self.request.store((catalog.version() << 1) | u64::from(is_read), Ordering::Relaxed);
+        is_read
     }
 
     /// The plan of an ask against the engine's current catalog.

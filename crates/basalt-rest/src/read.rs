@@ -35,11 +35,15 @@ impl Rest {
         let plan = self.plan(asked.session, &ask)?;
         let media = media?;
         Self::check_preferences(&asked.preferences)?;
+        if let Some(negative) = params.negative.take() {
+            return Err(Error::Sql(negative));
+        }
         let rollback = self.config.allow_rollback && asked.preferences.rollback == Some(true);
         let answer = self.run(asked.session, (&ask, plan), literals, None, rollback).await?;
         let status = range::status(page, answer.rows, answer.total);
-        let last = (page.offset + answer.rows).checked_sub(1).filter(|_| answer.rows > 0);
-        let shown = range::content_range(page.offset, last, answer.total);
+        let first = u64::try_from(page.offset).unwrap_or(u64::MAX);
+        let last = first.saturating_add(answer.rows).checked_sub(1).filter(|_| answer.rows > 0);
+        let shown = range::content_range(first, last, answer.total);
         let body = if status == StatusCode::RANGE_NOT_SATISFIABLE { out_of_bounds(page, answer.total) } else { answer.body };
         let mut response = answered(status, body);
         if *asked.method == Method::HEAD {
@@ -66,19 +70,19 @@ impl Rest {
 
     /// Limits of the root and the embeds, none beyond the configured number of rows.
     fn bound(&self, params: &mut Params, page: Page, literals: &mut Literals) {
-        let most = self.config.max_rows.unwrap_or(u64::MAX);
+        let most = self.config.max_rows.map_or(i128::MAX, i128::from);
         for id in &params.embed_limits {
             if let Some(Literal::Text(text)) = literals.0.get_mut(*id as usize)
-                && text.parse::<u64>().is_ok_and(|n| n > most)
+                && text.parse::<i128>().is_ok_and(|n| n > most)
             {
                 *text = most.to_string();
             }
         }
         if let Some(limit) = page.limit {
-            params.node.limit = Some(literal(literals, limit.min(most).min(i64::MAX.unsigned_abs()).to_string()));
+            params.node.limit = Some(literal(literals, limit.min(most).to_string()));
         }
         if page.offset > 0 {
-            params.node.offset = Some(literal(literals, page.offset.min(i64::MAX.unsigned_abs()).to_string()));
+            params.node.offset = Some(literal(literals, page.offset.to_string()));
         }
     }
 }

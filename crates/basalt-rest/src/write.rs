@@ -14,7 +14,7 @@ use crate::parse::body::{self, Payload};
 use crate::parse::media::{self, Media};
 use crate::parse::prefer::{Request, Return};
 use crate::parse::query::Params;
-use crate::parse::range;
+use crate::parse::range::{self, Page};
 use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, put};
 
 /// A write's query string, body and how it is answered.
@@ -24,6 +24,8 @@ struct Written {
     target: Node,
     returning: Returning,
     media: Result<Media, Error>,
+    /// What limit and offset of the root ask for, which no write does.
+    page: Page,
 }
 
 impl Rest {
@@ -68,8 +70,8 @@ impl Rest {
     }
 
     pub(crate) async fn put(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let Written { params, literals, target, returning, media } = self.written(asked, name)?;
-        if params.limit.is_some() || params.offset.is_some() {
+        let Written { params, literals, target, returning, media, page } = self.written(asked, name)?;
+        if page != Page::default() {
             return Err(Error::PutLimit);
         }
         let payload = body::payload(asked.body, media::body_type(asked.headers)?, true)?;
@@ -102,7 +104,7 @@ impl Rest {
     }
 
     pub(crate) async fn update(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let Written { params, literals, target, mut returning, media } = self.written(asked, name)?;
+        let Written { params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
         returning.max_affected = asked.preferences.bound();
         let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
         self.check_levels(asked, name, &params)?;
@@ -138,7 +140,7 @@ impl Rest {
     }
 
     pub(crate) async fn delete(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let Written { params, literals, target, mut returning, media } = self.written(asked, name)?;
+        let Written { params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
         returning.max_affected = asked.preferences.bound();
         self.check_levels(asked, name, &params)?;
         let ask = Ask::Delete(DeleteAsk { schema: asked.schema.to_owned(), relation: name.to_owned(), target, returning });
@@ -197,6 +199,7 @@ impl Rest {
     fn written(&self, asked: &Asked<'_>, _name: &str) -> Result<Written, Error> {
         let mut literals = Literals::default();
         let mut params = self.params(asked, &mut literals)?;
+        let page = range::page(params.limit, params.offset, None)?;
         let media = media::negotiate(asked.headers);
         let mut node = std::mem::take(&mut params.node);
         let target = Node { filters: std::mem::take(&mut node.filters), ..Node::default() };
@@ -219,7 +222,7 @@ impl Rest {
             count: Count::None,
             max_affected: None,
         };
-        Ok(Written { params, literals, target, returning, media })
+        Ok(Written { params, literals, target, returning, media, page })
     }
 
     /// A PUT's payload has the key that its filters say.

@@ -62,6 +62,10 @@ states! {
     INVALID_PARAMETER = b"22023";
     /// invalid_regular_expression
     INVALID_REGEX = b"2201B";
+    /// invalid_row_count_in_limit_clause
+    INVALID_LIMIT = b"2201W";
+    /// invalid_row_count_in_result_offset_clause
+    INVALID_OFFSET = b"2201X";
     /// invalid_escape_sequence
     INVALID_ESCAPE = b"22025";
     /// invalid_text_representation

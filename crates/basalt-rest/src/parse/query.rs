@@ -5,9 +5,12 @@ use std::borrow::Cow;
 use basalt_plan::ask::{Field, Filter, Item, LiteralId, Node, Operand, Operator, OrderTerm};
 use basalt_plan::plan::{Literal, Literals};
 
+use basalt_types::{SqlError, SqlState};
+
 use super::ParseError;
 use super::filter::{filter, logic};
 use super::order::order;
+use super::range::{self, Number};
 use super::scan::Scan;
 use super::select::{json_path, select};
 
@@ -20,12 +23,14 @@ pub struct Params {
     pub columns: Option<Vec<String>>,
     /// `on_conflict=`.
     pub on_conflict: Option<Vec<String>>,
-    /// Root limit as asked, negative ones included.
-    pub limit: Option<i64>,
-    /// Root offset as asked.
-    pub offset: Option<i64>,
+    /// Root limit as asked, the last one given.
+    pub limit: Option<Number>,
+    /// Root offset as asked, the last one given.
+    pub offset: Option<Number>,
     /// Literals that are limits of embeds.
     pub embed_limits: Vec<LiteralId>,
+    /// What PostgreSQL says of the first negative limit or offset of an embed. It counts in reads only.
+    pub negative: Option<SqlError>,
     /// The first level that was addressed but not selected.
     pub unknown_level: Option<String>,
     /// Embeds with an alias that were addressed by their relation's name: (relation, alias).
@@ -60,13 +65,24 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
     pairs.retain(|(key, value)| key != "apikey" || is_operation(value));
     let mut out = Params::default();
     let (mut orders, mut ranges, mut trees, mut filters) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // Limit and offset by the level they are said of.
+    let mut spans: Vec<(Vec<String>, Option<Number>, Option<Number>)> = Vec::new();
     for (key, value) in &pairs {
         match last_part(key) {
             "order" => {
                 let terms = if value.is_empty() { Vec::new() } else { order(value)? };
                 orders.push((path_of(key), Said::Order(terms)));
             }
-            word @ ("limit" | "offset") => limit_or_offset(&mut out, &mut ranges, key, word == "limit", value, literals),
+            word @ ("limit" | "offset") => {
+                let path = path_of(key);
+                let at = spans.iter().position(|(known, ..)| *known == path).unwrap_or_else(|| {
+                    spans.push((path, None, None));
+                    spans.len() - 1
+                });
+                if let Some((_, limit, offset)) = spans.get_mut(at) {
+                    *(if word == "limit" { limit } else { offset }) = Some(range::number(value));
+                }
+            }
             word @ ("and" | "or") => {
                 let mut path = path_of(key);
                 let negated = path.pop_if(|p| p == "not").is_some();
@@ -75,6 +91,13 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
                 trees.push((path, Said::Filter(tree)));
             }
             _ => {}
+        }
+    }
+    for (path, limit, offset) in spans {
+        if path.is_empty() {
+            (out.limit, out.offset) = (limit, offset);
+        } else {
+            embed_span(&mut out, &mut ranges, path, range::span(limit, offset), literals);
         }
     }
     let given = |name: &str| pairs.iter().find(|(k, _)| k == name).map(|(_, v)| v);
@@ -107,31 +130,36 @@ fn last_part(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or_default()
 }
 
-fn limit_or_offset(
+/// Limit and offset of an embed.
+fn embed_span(
     out: &mut Params,
     ranges: &mut Vec<(Vec<String>, Said)>,
-    key: &str,
-    is_limit: bool,
-    value: &str,
+    path: Vec<String>,
+    (first, last): (i128, Option<i128>),
     literals: &mut Literals,
 ) {
-    // What is no number is ignored, as the original does.
-    let Ok(n) = value.trim().parse::<i64>() else { return };
-    let path = path_of(key);
-    if path.is_empty() {
-        if is_limit {
-            out.limit = Some(n);
-        } else {
-            out.offset = Some(n);
-        }
-        return;
+    let mut say = |n: i128| {
+        let id = u32::try_from(literals.0.len()).unwrap_or(u32::MAX);
+        literals.0.push(Literal::Text(n.to_string()));
+        id
+    };
+    // As for the root, no row at all is asked for wherever it would begin.
+    let first = if last == Some(-1) { 0 } else { first };
+    let limit = last.map(|last| last - first + 1);
+    let refused = |code, word| SqlError::new(code, format!("{word} must not be negative"));
+    if first < 0 {
+        out.negative.get_or_insert_with(|| refused(SqlState::INVALID_OFFSET, "OFFSET"));
+    } else if limit.is_some_and(|n| n < 0) {
+        out.negative.get_or_insert_with(|| refused(SqlState::INVALID_LIMIT, "LIMIT"));
     }
-    let id = u32::try_from(literals.0.len()).unwrap_or(u32::MAX);
-    literals.0.push(Literal::Text(n.max(0).to_string()));
-    if is_limit {
+    if let Some(limit) = limit {
+        let id = say(limit);
         out.embed_limits.push(id);
+        ranges.push((path.clone(), Said::Limit(id)));
     }
-    ranges.push((path, if is_limit { Said::Limit(id) } else { Said::Offset(id) }));
+    if first != 0 {
+        ranges.push((path, Said::Offset(say(first))));
+    }
 }
 
 /// Puts what was said on the level a path names; an unknown level is noted. An embed that is addressed comes before the others in

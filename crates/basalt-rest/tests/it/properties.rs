@@ -73,7 +73,7 @@ proptest! {
         let _ = media::negotiate(&headers);
         let _ = media::body_type(&headers);
         let _ = prefer::Preferences::of(&headers);
-        let _ = range::page(Some(5), Some(3), Some(&headers));
+        let _ = range::page(Some(Some(5)), Some(Some(3)), Some(&headers));
     }
 
     #[test]

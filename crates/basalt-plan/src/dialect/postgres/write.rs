@@ -164,6 +164,11 @@ impl Printer<'_> {
             None => self,
         };
         match &insert.source {
+            InsertSource::Payload { .. } if is_empty => {
+                // As many rows as there are objects, of defaults only.
+                self.raw(" SELECT FROM ");
+                self.objects();
+            }
             _ if is_empty => {
                 self.raw(" DEFAULT VALUES");
             }
@@ -234,6 +239,14 @@ impl Printer<'_> {
             self.raw(if i == 0 { "" } else { ", " }).raw(prefix).ident(&column.name);
         }
         Ok(())
+    }
+
+    /// The request's objects, a row for each, without columns.
+    fn objects(&mut self) {
+        self.raw("(SELECT FROM (SELECT ")
+            .bind(PgBind::Payload)
+            .raw("::json AS data) AS pgrst_payload, LATERAL json_array_elements(");
+        self.raw("CASE WHEN json_typeof(data) = 'array' THEN data ELSE json_build_array(data) END)) AS pgrst_body");
     }
 
     /// The request's objects as rows `pgrst_body`.
