@@ -4,6 +4,8 @@
 //! storage and queues) it reaches through [`Engine::transaction`] with statements written in PostgreSQL's SQL, the same text for
 //! every engine.
 
+pub mod migrate;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -48,6 +48,6 @@ mod shared;
 mod store;
 mod write;
 
+pub use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, RepairStatus};
 pub use engine::SqliteEngine;
-pub use migrate::{AppliedMigration, MigrationError, MigrationFile, RepairStatus};
 pub use options::{SqliteOptions, Synchronous};

@@ -5,12 +5,12 @@
 
 mod own;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_catalog::{Catalog, RelationKind};
 use basalt_engine::RunError;
+use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, Migrations, RepairStatus};
 use basalt_sql::ddl::{self, DdlContext, Refusal};
 use basalt_sql::parse::{self, ParseError};
 use basalt_sql::tree::Located;
@@ -29,103 +29,24 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
 /// The history's table in the file.
 const HISTORY: &str = "supabase_migrations.schema_migrations";
 
-/// One migration as it lies in the project folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationFile {
-    /// `20240131120000`.
-    pub version: String,
-    /// What follows in the file's name, without `.sql`.
-    pub name: String,
-    /// The SQL.
-    pub text: String,
+fn parse_error(text: &str, error: ParseError) -> MigrationError {
+    MigrationError::at(text, error.pos.0, SqlError::new(error.code, error.message))
 }
 
-/// A row of the history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppliedMigration {
-    /// The version.
-    pub version: String,
-    /// The name, when the history has one.
-    pub name: Option<String>,
-    /// SHA-256 of the file as it was applied, lower-case hex; `None` for rows that other tools or a repair wrote.
-    pub sha256: Option<String>,
-}
-
-/// What a repair writes into the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RepairStatus {
-    /// The migration counts as applied, without running it.
-    Applied,
-    /// It counts as not applied; nothing is undone.
-    Reverted,
-}
-
-/// Why a text did not apply, and where. Nothing of it was kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MigrationError {
-    /// What PostgreSQL would say, or what Basalt refuses.
-    pub error: SqlError,
-    /// The construct's name, when it is one that Basalt does not run.
-    pub construct: Option<String>,
-    /// What to do instead; empty when the error says it all.
-    pub advice: String,
-    /// 1-based; 0 when no place is known.
-    pub line: usize,
-    /// 1-based, in characters.
-    pub column: usize,
-}
-
-impl fmt::Display for MigrationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, column {}: ", self.line, self.column)?;
-        }
-        write!(f, "{}", self.error)
-    }
-}
-
-impl std::error::Error for MigrationError {}
-
-impl From<SqlError> for MigrationError {
-    fn from(error: SqlError) -> Self {
-        Self { error, construct: None, advice: String::new(), line: 0, column: 0 }
-    }
-}
-
-impl MigrationError {
-    fn at(text: &str, offset: u32, error: SqlError) -> Self {
-        let (line, column) = place(text, offset);
-        Self { error, construct: None, advice: String::new(), line, column }
-    }
-
-    fn parse(text: &str, error: ParseError) -> Self {
-        Self::at(text, error.pos.0, SqlError::new(error.code, error.message))
-    }
-
-    fn refusal(text: &str, statement: &Located, refusal: Refusal) -> Self {
-        let offset = if refusal.pos.0 == u32::MAX { statement.pos.0 } else { refusal.pos.0 };
-        Self { construct: Some(refusal.construct), advice: refusal.advice, ..Self::at(text, offset, refusal.error) }
-    }
-}
-
-/// Line and column of a byte offset, both 1-based.
-fn place(text: &str, offset: u32) -> (usize, usize) {
-    let end = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-    let before = text.get(..end).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
+fn refusal(text: &str, statement: &Located, refusal: Refusal) -> MigrationError {
+    let offset = if refusal.pos.0 == u32::MAX { statement.pos.0 } else { refusal.pos.0 };
+    let at = MigrationError::at(text, offset, refusal.error);
+    MigrationError { construct: Some(refusal.construct), advice: refusal.advice, ..at }
 }
 
 /// Runs all statements of a text inside the writer's job. The catalog of the desk is the changed one afterwards; the caller stores it.
 pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Result<Vec<String>, MigrationError> {
-    let statements = parse::file(text).map_err(|e| MigrationError::parse(text, e))?;
+    let statements = parse::file(text).map_err(|e| parse_error(text, e))?;
     let mut notices = Vec::new();
     for statement in &statements {
         let before = desk.catalog();
         let mut catalog = Catalog::clone(&before);
-        let steps =
-            ddl::apply(&mut catalog, &statement.statement, ctx).map_err(|r| MigrationError::refusal(text, statement, *r))?;
+        let steps = ddl::apply(&mut catalog, &statement.statement, ctx).map_err(|r| refusal(text, statement, *r))?;
         // Every statement has a version of its own, so that what was analysed for the one before is not taken for this one.
         catalog.set_version(catalog.version() + 1);
         let catalog = Arc::new(catalog);
@@ -376,4 +297,36 @@ fn statements_of(text: &str) -> Vec<String> {
         }
     }
     all
+}
+
+impl Migrations for SqliteEngine {
+    fn apply_migration(&self, file: &MigrationFile) -> Result<Vec<String>, MigrationError> {
+        self.apply_migration(file)
+    }
+
+    fn run_seed(&self, text: &str) -> Result<Vec<String>, MigrationError> {
+        self.run_seed(text)
+    }
+
+    fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, SqlError> {
+        self.applied_migrations()
+    }
+
+    fn repair(&self, version: &str, name: &str, text: Option<&str>, status: RepairStatus) -> Result<(), SqlError> {
+        self.repair(version, name, text, status)
+    }
+
+    fn has_user_tables(&self) -> bool {
+        self.has_user_tables()
+    }
+
+    fn checksum(&self, text: &str) -> String {
+        sha256(text)
+    }
+
+    fn refusals(&self, files: &[(String, &str)]) -> Option<String> {
+        let catalog = self.shared().catalog.load();
+        let report = ddl::report::check_files(files.iter().map(|(name, text)| (name.as_str(), *text)), &catalog);
+        (!report.is_clean()).then(|| report.to_text())
+    }
 }
