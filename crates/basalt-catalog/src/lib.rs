@@ -75,6 +75,7 @@ pub struct Extension {
 pub struct Catalog {
     version: u64,
     next_oid: u32,
+    is_native: bool,
     schemas: BTreeMap<Oid, Arc<Schema>>,
     types: BTreeMap<Oid, Arc<TypeDef>>,
     relations: BTreeMap<Oid, Arc<Relation>>,
@@ -103,6 +104,16 @@ impl Catalog {
     /// Sets the version; the engine that stores the catalog calls it.
     pub fn set_version(&mut self, version: u64) {
         self.version = version;
+    }
+
+    /// Whether this is what a PostgreSQL server has: it runs views and functions itself, so they are named, not looked into.
+    pub fn is_native(&self) -> bool {
+        self.is_native
+    }
+
+    /// Says so; the engine that reads the catalog from a server calls it.
+    pub fn set_native(&mut self) {
+        self.is_native = true;
     }
 
     /// The next free OID, without taking it; stored with the catalog so that OIDs are never used twice.

@@ -29,4 +29,6 @@ pub enum TypeKind {
     Domain { base: OidNumber, typmod: i32, not_null: bool, default: Option<String>, checks: Vec<(String, String)> },
     /// Fields with type and typmod.
     Composite { fields: Vec<(String, OidNumber, i32)> },
+    /// A type whose values only the database itself understands: an extension's, a range.
+    Other,
 }

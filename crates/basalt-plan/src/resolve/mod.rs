@@ -108,7 +108,8 @@ impl<'c> Resolver<'c> {
     /// A relation as a row source.
     fn source(&mut self, relation: &'c Relation, alias: String, depth: usize) -> Result<(Level<'c>, From), ResolveError> {
         let oid = Oid(relation.oid);
-        let Some(view) = relation.view.as_ref().filter(|_| relation.kind == RelationKind::View) else {
+        let is_expanded = relation.kind == RelationKind::View && !self.catalog.is_native();
+        let Some(view) = relation.view.as_ref().filter(|_| is_expanded) else {
             let range = self.ranges.next();
             let from = From::Table { range, relation: oid, alias: alias.clone() };
             return Ok((Level { relation, range, alias, rows: Rows::Table, depth }, from));

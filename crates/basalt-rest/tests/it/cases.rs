@@ -28,12 +28,6 @@ impl InProcess {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         Self { runtime, folder: tempfile::tempdir().expect("a folder"), engine: None, rest: None, files: 0 }
     }
-
-    /// The catalog of the file in use.
-    pub fn catalog(&self) -> Option<Arc<basalt_catalog::Catalog>> {
-        use basalt_engine::Engine as _;
-        self.engine.as_ref().map(|e| e.catalog())
-    }
 }
 
 /// A fixture's SQL.

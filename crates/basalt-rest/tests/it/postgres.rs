@@ -1,19 +1,13 @@
-//! The same cases on both engines: each request goes to the SQLite engine and, by the plan's other dialect, to PostgreSQL itself,
-//! which applies its own grants and policies. Statuses and bodies must be the same, byte for byte.
+//! The same cases on both engines: each request goes to the SQLite engine and to the PostgreSQL engine, whose catalog is what
+//! PostgreSQL made of the same fixture and which applies its own grants and policies. Statuses and bodies must be the same, byte for byte.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 
-use basalt_catalog::Catalog;
-use basalt_engine::{Answer as Answered, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
-use basalt_plan::dialect::postgres::{self, PgBind};
-use basalt_plan::plan::{Literal, Output};
+use basalt_engine::Engine as _;
+use basalt_postgres::{PostgresEngine, PostgresOptions};
 use basalt_rest::Rest;
 use basalt_testkit::cases::{Answer, Engine as Name, Options, Request, Response, Role, run_folder};
-use basalt_testkit::postgres::{Client, Database, OWNER, PgError};
-use basalt_types::{SqlError, SqlState};
-use bytes::Bytes;
+use basalt_testkit::postgres::{AUTHENTICATOR, Database, OWNER, SUPERUSER};
 
 use crate::cases::{InProcess, config, fixture_text, http_request, root, session};
 
@@ -21,100 +15,11 @@ use crate::cases::{InProcess, config, fixture_text, http_request, root, session}
 const DIFFERENCES: [(&str, &str); 1] =
     [("GET /rest/v1/films?select=id&order=id&title=ilike.cl%C3%89o*", "the private server's locale folds ASCII letters only")];
 
-/// PostgreSQL behind the engine's trait, with the catalog that the SQLite engine made of the same fixture.
-struct Postgres {
-    catalog: Arc<Catalog>,
-    client: Mutex<Client>,
-    _database: Database,
-}
-
-const NOT_SINGULAR: &str = "BSLT1";
-const TOO_MANY: &str = "BSLT2";
-
-impl Postgres {
-    fn answer(&self, run: &Run) -> Result<Answered, RunError> {
-        let statement = postgres::compile(&run.plan, &self.catalog)?;
-        let binds: Vec<Option<String>> = statement.binds.iter().map(|bind| value(bind, run)).collect();
-        let binds: Vec<Option<&str>> = binds.iter().map(Option::as_deref).collect();
-        let mut client = self.client.lock().expect("no test panics while it holds the client");
-        let stop = |state: &str, rows: u64| PgError { sqlstate: state.into(), message: rows.to_string(), ..PgError::default() };
-        let result = client.run_as(run.session.role.as_str(), run.session.claims_text(), |tx| {
-            for (name, value) in postgres::settings(&run.session) {
-                tx.query("select set_config($1, $2, true)", &[Some(name), Some(&value)])?;
-            }
-            let rows = tx.query_text(&statement.sql, &binds)?;
-            let cell = |at: usize| rows.first().and_then(|row| row.get(at).cloned().flatten());
-            let count = cell(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-            if matches!(run.plan.output, Output::Object { .. }) && count != 1 {
-                return Err(stop(NOT_SINGULAR, count));
-            }
-            if run.plan.max_affected.is_some_and(|most| count > most) {
-                return Err(stop(TOO_MANY, count));
-            }
-            let body = Bytes::from(cell(0).unwrap_or_default());
-            let total = cell(2).and_then(|n| n.parse().ok());
-            Ok(Answered { body, rows: count, inserted: count, total, location: Vec::new() })
-        });
-        result.map_err(|e| match e.sqlstate.as_str() {
-            NOT_SINGULAR => RunError::NotSingular(e.message.parse().unwrap_or(0)),
-            TOO_MANY => RunError::TooManyAffected(e.message.parse().unwrap_or(0)),
-            state => RunError::Sql(SqlError {
-                state: SqlState::parse(state).unwrap_or(SqlState::INTERNAL),
-                message: e.message,
-                detail: e.detail,
-                hint: e.hint,
-                constraint: None,
-            }),
-        })
-    }
-}
-
-fn value(bind: &PgBind, run: &Run) -> Option<String> {
-    match bind {
-        PgBind::Literal(n) | PgBind::LiteralList(n) => match run.literals.0.get(*n as usize)? {
-            Literal::Null => None,
-            Literal::Text(text) => Some(text.clone()),
-            Literal::List(items) => Some(postgres::array_literal(items)),
-        },
-        PgBind::Numbered(_) => None,
-        PgBind::Payload => run.payload.as_ref().map(|p| String::from_utf8_lossy(p).into_owned()),
-    }
-}
-
-impl Engine for Postgres {
-    fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog)
-    }
-
-    fn run(&self, run: Run) -> BoxFuture<'_, Result<Answered, RunError>> {
-        Box::pin(std::future::ready(self.answer(&run)))
-    }
-
-    fn run_now(&self, _run: &Run) -> Option<Result<Answered, RunError>> {
-        None
-    }
-
-    fn transaction_boxed(&self, _work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>> {
-        Box::pin(std::future::ready(Err(SqlError::internal("not for own tables"))))
-    }
-
-    fn snapshot_boxed(&self, _work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>> {
-        Box::pin(std::future::ready(Err(SqlError::internal("not for own tables"))))
-    }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
-
-    fn figures(&self) -> EngineFigures {
-        EngineFigures::default()
-    }
-}
-
 /// Answers from the SQLite engine and notes where PostgreSQL says something else.
 struct Both {
     sqlite: InProcess,
-    postgres: Option<Rest>,
+    runtime: tokio::runtime::Runtime,
+    postgres: Option<(Rest, Arc<PostgresEngine>, Database)>,
     fixture: Option<String>,
     compared: usize,
     differences: Vec<String>,
@@ -130,25 +35,20 @@ impl Answer for Both {
             database.superuser().and_then(|mut c| c.batch(&grant)).map_err(|e| e.to_string())?;
             database.apply(&fixture_text(fixture)?).map_err(|e| e.to_string())?;
         }
-        let client = database.authenticator().map_err(|e| e.to_string())?;
-        let catalog = self.sqlite.catalog().ok_or("no file has begun")?;
-        let engine = Postgres { catalog, client: Mutex::new(client), _database: database };
-        self.postgres = Some(Rest::new(Arc::new(engine), config(fixture)));
+        let options = PostgresOptions {
+            schemas: config(fixture).schemas,
+            ..PostgresOptions::new(database.connection_string(AUTHENTICATOR), database.connection_string(SUPERUSER))
+        };
+        let engine = PostgresEngine::open(options).map_err(|e| e.to_string())?;
+        assert!(engine.catalog().version() > 0);
+        self.postgres = Some((Rest::new(Arc::clone(&engine) as Arc<_>, config(fixture)), engine, database));
         Ok(())
     }
 
     fn answer(&mut self, request: &Request, role: Option<&Role>) -> Result<Response, String> {
         let ours = self.sqlite.answer(request, role)?;
-        let rest = self.postgres.as_ref().ok_or("no file has begun")?;
-        let session = session(role);
-        let theirs = {
-            let asked = http_request(request)?;
-            let mut future = pin!(rest.handle(&session, asked));
-            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(response) => response,
-                Poll::Pending => return Err("PostgreSQL's answer waits".to_owned()),
-            }
-        };
+        let (rest, ..) = self.postgres.as_ref().ok_or("no file has begun")?;
+        let theirs = self.runtime.block_on(rest.handle(&session(role), http_request(request)?));
         self.compared += 1;
         let (status, body) = (theirs.status().as_u16(), String::from_utf8_lossy(theirs.body()).into_owned());
         // How many rows of an upsert were new is not told by this dialect.
@@ -171,7 +71,9 @@ impl Answer for Both {
 
 #[test]
 fn rest_on_both() {
-    let mut both = Both { sqlite: InProcess::new(), postgres: None, fixture: None, compared: 0, differences: Vec::new() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut both =
+        Both { sqlite: InProcess::new(), runtime, postgres: None, fixture: None, compared: 0, differences: Vec::new() };
     let options = Options { is_update: false, ..Options::default() };
     let report = run_folder(&root().join("tests/cases/rest"), &mut both, &options);
     let known = |text: &String| DIFFERENCES.iter().any(|(request, _)| text.starts_with(request));

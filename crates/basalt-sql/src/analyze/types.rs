@@ -64,6 +64,7 @@ pub fn category(catalog: &Catalog, ty: Oid) -> char {
             Some(def) => match def.kind {
                 TypeKind::Enum { .. } => 'E',
                 TypeKind::Composite { .. } => 'C',
+                TypeKind::Other => 'U',
                 TypeKind::Domain { .. } => category(catalog, base_type(catalog, TypeRef::of(ty)).oid),
             },
             None => 'U',

@@ -87,6 +87,11 @@ impl Database {
         &self.name
     }
 
+    /// `host=… port=… user=… dbname=…`: for drivers other than ours.
+    pub fn connection_string(&self, user: &str) -> String {
+        self.server.connection_string(&self.name, user)
+    }
+
     /// A connection as [`SUPERUSER`].
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod query;
 mod write;
 
 use basalt_catalog::Catalog;
-use basalt_types::{Session, SqlError};
+use basalt_types::SqlError;
 
 use crate::plan::{Action, Output, Plan};
 use printer::Printer;
@@ -43,20 +43,6 @@ pub enum PgBind {
 pub fn array_literal(items: &[String]) -> String {
     let quoted: Vec<String> = items.iter().map(|s| format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\""))).collect();
     format!("{{{}}}", quoted.join(","))
-}
-
-/// What a transaction sets, for its own time, before it runs a statement for a session: names and values for `set_config`. The role
-/// comes last, since a role may not be allowed to set what the connection's own may.
-pub fn settings(session: &Session) -> Vec<(&'static str, String)> {
-    let mut out = vec![("request.jwt.claims", session.claims_text().to_owned())];
-    if let Some(facts) = &session.request {
-        out.push(("request.method", facts.method.clone()));
-        out.push(("request.path", facts.path.clone()));
-        out.push(("request.headers", facts.headers.clone()));
-        out.push(("request.cookies", facts.cookies.clone()));
-    }
-    out.push(("role", session.role.as_str().to_owned()));
-    out
 }
 
 /// Prints a plan.

@@ -1,0 +1,32 @@
+//! The PostgreSQL engine: plans as PostgreSQL's own SQL, run under the caller's role, with PostgreSQL enforcing grants and policies.
+//!
+//! Two logins. Requests run as one that is a member of the API's roles and owns nothing; everything Basalt does for itself (the
+//! services' tables, migrations, reading the catalog) runs over the other. What it does not do: no guard, since the database is one;
+//! no SQL for users' tables, which is `basalt_plan`'s.
+//!
+//! | module | what |
+//! |---|---|
+//! | `engine` | opening, the catalog and its changes, the [`basalt_engine::Engine`] trait |
+//! | `request` | one request in one pipeline, and what keeps it from the next |
+//! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
+//! | `own`, `value` | transactions of the services on their own tables |
+//! | `introspect` | the catalog out of the system catalogs |
+//! | `migrate` | history, migrations, seeds |
+//! | `bootstrap` | what a new database gets, and what an existing one lacks |
+//! | `error` | PostgreSQL's errors as they came |
+
+mod bootstrap;
+mod connect;
+mod engine;
+mod error;
+mod introspect;
+mod migrate;
+mod options;
+mod own;
+mod pool;
+mod request;
+mod value;
+
+pub use bootstrap::{Found, Lacks};
+pub use engine::PostgresEngine;
+pub use options::PostgresOptions;

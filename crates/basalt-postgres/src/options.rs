@@ -1,0 +1,61 @@
+//! What an engine needs to know before it connects.
+
+use std::time::Duration;
+
+/// Settings of a [`crate::PostgresEngine`].
+#[derive(Debug, Clone)]
+pub struct PostgresOptions {
+    /// URL or key=value string for requests: a login that is a member of the API's roles and nothing else.
+    pub requests: String,
+    /// For everything Basalt does for itself: the services' tables, migrations, reading the catalog.
+    pub admin: String,
+    /// Most connections for requests, over all threads.
+    pub pool_size: usize,
+    /// Most connections for the services' own tables.
+    pub admin_pool_size: usize,
+    /// Longest wait for a free connection: 53300 after that.
+    pub pool_timeout: Duration,
+    /// Longest wait for a new connection.
+    pub connect_timeout: Duration,
+    /// Whether statements may be kept by name on the server: not behind a pooler that changes connections between transactions.
+    pub is_prepared: bool,
+    /// Schemas that requests see: first in their search path, in this order.
+    pub schemas: Vec<String>,
+    /// Schemas that follow in the search path.
+    pub extra_search_path: Vec<String>,
+    /// Parallel lanes of the pool: one for each thread that serves requests.
+    pub lanes: usize,
+    /// How often the database is asked whether its schema changed.
+    pub watch_interval: Duration,
+}
+
+impl PostgresOptions {
+    /// Usual settings.
+    pub fn new(requests: impl Into<String>, admin: impl Into<String>) -> Self {
+        Self {
+            requests: requests.into(),
+            admin: admin.into(),
+            pool_size: 20,
+            admin_pool_size: 5,
+            pool_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            is_prepared: true,
+            schemas: vec!["public".to_owned()],
+            extra_search_path: vec!["public".to_owned(), "extensions".to_owned()],
+            lanes: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            watch_interval: Duration::from_secs(5),
+        }
+    }
+
+    /// The search path of requests as a setting's value.
+    pub(crate) fn search_path(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.schemas.iter().take(1).chain(&self.extra_search_path) {
+            let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+            if !names.contains(&quoted) {
+                names.push(quoted);
+            }
+        }
+        names.join(", ")
+    }
+}

@@ -1,0 +1,285 @@
+//! Connections that are kept, in lanes: a thread that serves requests has its own, so that a connection is driven where it is used.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use basalt_types::{RoleName, SqlError, SqlState};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::{Client, Statement};
+
+use crate::connect::{self, Target};
+use crate::error;
+
+/// Statements kept on one connection. Each costs the server some kilobytes.
+const MOST_STATEMENTS: usize = 500;
+
+/// The longest a connection is given to come to rest after its request was given up.
+const REST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits between attempts to connect, from the first failure on.
+const BACKOFF: [Duration; 5] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// What a prepared statement is kept by. The role belongs to it, because names are looked up with its rights when it is prepared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// A plan for a role.
+    Plan(u64, RoleName),
+    /// A constant text, by address and length.
+    Text(usize, usize),
+    /// The statement that begins every request.
+    Setup,
+}
+
+/// A connection with what was prepared on it.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) statements: HashMap<Key, Statement>,
+    /// The catalog the statements were prepared for.
+    pub(crate) catalog_version: u64,
+}
+
+impl Connection {
+    /// A statement prepared before for this catalog.
+    pub(crate) fn prepared(&mut self, key: &Key, catalog_version: u64) -> Option<Statement> {
+        if self.catalog_version != catalog_version {
+            self.statements.clear();
+            self.catalog_version = catalog_version;
+        }
+        self.statements.get(key).cloned()
+    }
+
+    /// Keeps a statement.
+    pub(crate) fn keep(&mut self, key: Key, statement: &Statement) {
+        if self.statements.len() >= MOST_STATEMENTS {
+            self.statements.clear();
+        }
+        self.statements.insert(key, statement.clone());
+    }
+}
+
+/// Failures to connect, one after the other.
+#[derive(Debug, Default)]
+struct Failures {
+    count: usize,
+    last: Option<(Instant, SqlError)>,
+}
+
+#[derive(Default)]
+struct Counts {
+    opened: AtomicU64,
+    discarded: AtomicU64,
+    waited: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+struct Lane {
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+pub(crate) struct Pool {
+    target: Target,
+    lanes: Vec<Lane>,
+    timeout: Duration,
+    failures: Mutex<Failures>,
+    counts: Counts,
+}
+
+impl Pool {
+    pub(crate) fn new(target: Target, size: usize, lanes: usize, timeout: Duration) -> Arc<Self> {
+        let lanes = lanes.clamp(1, size.max(1));
+        let each = (size / lanes).max(1);
+        let lane = |_| Lane { idle: Mutex::default(), permits: Arc::new(Semaphore::new(each)) };
+        Arc::new(Self {
+            target,
+            lanes: (0..lanes).map(lane).collect(),
+            timeout,
+            failures: Mutex::default(),
+            counts: Counts::default(),
+        })
+    }
+
+    /// A free connection of this thread's lane, a new one when there is none.
+    ///
+    /// # Errors
+    /// 53300 when none became free in time; why a new one could not be had.
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, SqlError> {
+        let number = lane_number() % self.lanes.len();
+        // `number` is below the length, which is at least one.
+        let lane = self.lanes.get(number).ok_or_else(|| SqlError::internal("a pool without lanes"))?;
+        let permit = match Arc::clone(&lane.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.counts.waited.fetch_add(1, Ordering::Relaxed);
+                let waiting = tokio::time::timeout(self.timeout, Arc::clone(&lane.permits).acquire_owned());
+                match waiting.await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) => return Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is closing")),
+                    Err(_) => return Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time")),
+                }
+            }
+        };
+        loop {
+            let idle = lane.idle.lock().pop();
+            match idle {
+                Some(connection) if connection.client.is_closed() => self.discard(connection),
+                Some(connection) => return Ok(Lease::new(self, number, permit, connection)),
+                None => break,
+            }
+        }
+        let connection = self.open().await?;
+        Ok(Lease::new(self, number, permit, connection))
+    }
+
+    async fn open(&self) -> Result<Connection, SqlError> {
+        self.check_backoff()?;
+        match self.target.connect().await {
+            Ok(client) => {
+                *self.failures.lock() = Failures::default();
+                self.counts.opened.fetch_add(1, Ordering::Relaxed);
+                Ok(Connection { client, statements: HashMap::new(), catalog_version: 0 })
+            }
+            Err(error) => {
+                self.note_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says the last failure again as long as it is too early for another attempt.
+    fn check_backoff(&self) -> Result<(), SqlError> {
+        let failures = self.failures.lock();
+        let Some((at, error)) = &failures.last else { return Ok(()) };
+        let wait = BACKOFF.get(failures.count.min(BACKOFF.len()) - 1).copied().unwrap_or_default();
+        if at.elapsed() < wait { Err(error.clone()) } else { Ok(()) }
+    }
+
+    #[allow(clippy::disallowed_methods)] // monotonic time between attempts
+    fn note_failure(&self, error: &SqlError) {
+        let mut failures = self.failures.lock();
+        failures.count += 1;
+        failures.last = Some((Instant::now(), error.clone()));
+    }
+
+    fn discard(&self, connection: Connection) {
+        self.counts.discarded.fetch_add(1, Ordering::Relaxed);
+        drop(connection);
+    }
+
+    fn put_back(&self, lane: usize, connection: Connection) {
+        match self.lanes.get(lane) {
+            Some(lane) if !connection.client.is_closed() => lane.idle.lock().push(connection),
+            _ => self.discard(connection),
+        }
+    }
+
+    /// Closes what rests; what is in use is closed when it comes back.
+    pub(crate) fn close(&self) {
+        for lane in &self.lanes {
+            lane.permits.close();
+            lane.idle.lock().clear();
+        }
+    }
+
+    /// Connections opened, thrown away, requests that waited, statements cancelled.
+    pub(crate) fn counters(&self) -> [u64; 4] {
+        let counts = &self.counts;
+        [&counts.opened, &counts.discarded, &counts.waited, &counts.cancelled].map(|n| n.load(Ordering::Relaxed))
+    }
+
+    /// Connections that rest.
+    pub(crate) fn idle(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.idle.lock().len()).sum()
+    }
+}
+
+/// The number of this thread, given on its first question.
+fn lane_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.with(|number| {
+        let known = number.get().unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed));
+        number.set(Some(known));
+        known
+    })
+}
+
+/// A connection in use. It goes back by itself: at once when it is at rest, else after what it does has been cancelled.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    lane: usize,
+    permit: Option<OwnedSemaphorePermit>,
+    connection: Option<Connection>,
+    /// Drives the connection, and ends what it does when the request is given up.
+    runtime: Handle,
+    /// Something was sent whose answer has not come.
+    is_busy: bool,
+}
+
+impl Lease {
+    fn new(pool: &Arc<Pool>, lane: usize, permit: OwnedSemaphorePermit, connection: Connection) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            lane,
+            permit: Some(permit),
+            connection: Some(connection),
+            runtime: Handle::current(),
+            is_busy: false,
+        }
+    }
+
+    /// The connection, until [`Self::rest`] counted as being in the middle of something.
+    pub(crate) fn begin(&mut self) -> Result<&mut Connection, SqlError> {
+        self.is_busy = true;
+        self.connection.as_mut().ok_or_else(|| SqlError::internal("a connection was used after it was given back"))
+    }
+
+    /// Says that every answer has come and no transaction is open.
+    pub(crate) fn rest(&mut self) {
+        self.is_busy = false;
+    }
+
+    /// Throws the connection away.
+    pub(crate) fn discard(mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.discard(connection);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if !self.is_busy {
+            self.pool.put_back(self.lane, connection);
+            return;
+        }
+        let (pool, lane, permit) = (Arc::clone(&self.pool), self.lane, self.permit.take());
+        pool.counts.cancelled.fetch_add(1, Ordering::Relaxed);
+        self.runtime.spawn(async move {
+            let to_rest = async {
+                connect::cancel(connection.client.cancel_token()).await;
+                // Answers come in order: once this one is here, so are all before it.
+                connection.client.batch_execute("ROLLBACK").await
+            };
+            match tokio::time::timeout(REST_TIMEOUT, to_rest).await {
+                Ok(Ok(())) => pool.put_back(lane, connection),
+                Ok(Err(failed)) if !error::is_lost(&error::of(&failed)) => {
+                    // The cancellation met the ROLLBACK itself.
+                    let again = tokio::time::timeout(REST_TIMEOUT, connection.client.batch_execute("ROLLBACK")).await;
+                    if matches!(again, Ok(Ok(()))) { pool.put_back(lane, connection) } else { pool.discard(connection) }
+                }
+                _ => pool.discard(connection),
+            }
+            drop(permit);
+        });
+    }
+}

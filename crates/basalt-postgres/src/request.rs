@@ -1,0 +1,302 @@
+//! One request: BEGIN, role and claims, the statement, COMMIT, sent together and answered together.
+//!
+//! Nothing of a request stays on its connection. What it set was set for its transaction; what its code may have set for the session
+//! (settings, another identity, advisory locks, temporary tables, listeners) is taken back before the next one begins. If a step
+//! fails, PostgreSQL refuses the following ones (25P02), so a statement never runs under another request's role.
+
+use std::time::{Duration, Instant};
+
+use basalt_engine::{Answer, Run, RunError};
+use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal};
+use basalt_plan::plan::{Action, Literal, Output};
+use basalt_types::{SqlError, SqlState};
+use bytes::Bytes;
+use futures_util::future::{join, join3, join4};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
+
+use crate::error;
+use crate::pool::{Connection, Key, Lease};
+use crate::value::Text;
+
+/// Takes back what an earlier request may have left, and begins. One message, so that nothing can come between.
+const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
+     CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; BEGIN";
+
+/// What a request is, for the length of its transaction. The role comes last: no setting before it is read with its rights.
+const SETUP: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true), \
+     pg_catalog.set_config('request.jwt.claims', $3, true), pg_catalog.set_config('request.method', $4, true), \
+     pg_catalog.set_config('request.path', $5, true), pg_catalog.set_config('request.headers', $6, true), \
+     pg_catalog.set_config('request.cookies', $7, true), pg_catalog.set_config('role', $8, true)";
+
+/// How much later than the server's own the driver's deadline is.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// A write of so few bytes does not answer with too many.
+const SMALL_PAYLOAD: usize = 64 << 10;
+
+/// invalid_sql_statement_name: a statement that was prepared is gone.
+pub(crate) const NO_SUCH_STATEMENT: SqlState = SqlState::new(b"26000");
+
+/// What all requests share.
+pub(crate) struct Shared<'a> {
+    pub(crate) search_path: &'a str,
+    pub(crate) catalog_version: u64,
+    pub(crate) is_prepared: bool,
+    /// Code of the database's users can build statements of its own: what it prepared is looked for after each request.
+    pub(crate) is_code_dynamic: bool,
+}
+
+/// Runs a request to its end.
+pub(crate) async fn run(lease: Lease, run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> Result<Answer, RunError> {
+    let limit = tokio::time::Instant::from_std(run.limits.deadline) + GRACE;
+    match tokio::time::timeout_at(limit, within(lease, run, statement, shared)).await {
+        Ok(answer) => answer,
+        // The lease was dropped in the middle: its statement is being cancelled.
+        Err(_) => Err(timeout().into()),
+    }
+}
+
+fn timeout() -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+}
+
+async fn within(mut lease: Lease, run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> Result<Answer, RunError> {
+    let connection = lease.begin()?;
+    let result = transact(connection, run, statement, shared).await;
+    match &result {
+        Err(RunError::Sql(error)) if error::is_lost(error) => lease.discard(),
+        Err(RunError::Sql(error)) if error.state == NO_SUCH_STATEMENT => lease.discard(),
+        _ if shared.is_code_dynamic => {
+            // A statement that code prepared might stand where one of ours is expected.
+            let count = "SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT 1";
+            let left = lease.begin()?.client.simple_query(count).await;
+            let is_clean = left.is_ok_and(|all| !all.iter().any(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))));
+            lease.rest();
+            if !is_clean {
+                lease.discard();
+            }
+        }
+        _ => lease.rest(),
+    }
+    result
+}
+
+/// The parameters' texts.
+fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Option<std::borrow::Cow<'r, str>>>, SqlError> {
+    use std::borrow::Cow;
+    let missing = || SqlError::internal("a plan names a value that the request does not have");
+    let bind = |bind: &PgBind| -> Result<Option<Cow<'r, str>>, SqlError> {
+        Ok(match bind {
+            PgBind::Literal(n) | PgBind::LiteralList(n) => match run.literals.0.get(*n as usize).ok_or_else(missing)? {
+                Literal::Null => None,
+                Literal::Text(text) => Some(Cow::Borrowed(text.as_str())),
+                Literal::List(items) => Some(Cow::Owned(array_literal(items))),
+            },
+            PgBind::Numbered(_) => return Err(missing()),
+            PgBind::Payload => match &run.payload {
+                None => None,
+                Some(bytes) => Some(Cow::Borrowed(
+                    std::str::from_utf8(bytes)
+                        .map_err(|_| SqlError::new(SqlState::INVALID_ENCODING, "invalid byte sequence for encoding \"UTF8\""))?,
+                )),
+            },
+        })
+    };
+    let all = statement.binds.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    if all.iter().flatten().any(|text| text.contains('\0')) {
+        return Err(SqlError::new(SqlState::INVALID_ENCODING, "invalid byte sequence for encoding \"UTF8\": 0x00"));
+    }
+    Ok(all)
+}
+
+#[allow(clippy::disallowed_methods)] // monotonic time that is left
+async fn transact(
+    connection: &mut Connection,
+    run: &Run,
+    statement: &PgStatement,
+    shared: &Shared<'_>,
+) -> Result<Answer, RunError> {
+    let texts = binds(run, statement)?;
+    let texts: Vec<Text<'_>> = texts.iter().map(|text| Text(text.as_deref())).collect();
+    let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    let left = run.limits.deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(timeout().into());
+    }
+    let left = left.as_millis().max(1).to_string();
+    let facts = run.session.request.as_deref();
+    let fact = |get: fn(&basalt_types::RequestFacts) -> &String| Text(Some(facts.map_or("", |f| get(f).as_str())));
+    let setup = [
+        Text(Some(&left)),
+        Text(Some(shared.search_path)),
+        Text(Some(run.session.claims_text())),
+        fact(|f| &f.method),
+        fact(|f| &f.path),
+        fact(|f| &f.headers),
+        fact(|f| &f.cookies),
+        Text(Some(run.session.role.as_str())),
+    ];
+    let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    // A check after the statement may take everything back, so COMMIT cannot be on its way already.
+    let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run);
+    let rows = if shared.is_prepared {
+        prepared(connection, run, statement, shared, &setup, &params, is_checked).await?
+    } else {
+        unprepared(connection, statement, &setup, &params, is_checked).await?
+    };
+    let answer = rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), answer)?;
+    let verdict = check(run, &answer);
+    if is_checked {
+        let end = if run.rollback || verdict.is_err() { "ROLLBACK" } else { "COMMIT" };
+        connection.client.batch_execute(end).await.map_err(|e| error::of(&e))?;
+    }
+    verdict.map(|()| answer)
+}
+
+/// Whether a write's answer can be refused after it is known: by its number of rows, or because it is too long to give.
+fn is_checked_write(run: &Run) -> bool {
+    match &run.plan.action {
+        Action::Read { .. } => false,
+        Action::Write { is_put, representation, .. } => {
+            let is_small = representation.is_none() && run.payload.as_ref().is_some_and(|p| p.len() < SMALL_PAYLOAD);
+            *is_put || matches!(run.plan.output, Output::Object { .. }) || (run.plan.output != Output::None && !is_small)
+        }
+    }
+}
+
+fn check(run: &Run, answer: &Answer) -> Result<(), RunError> {
+    if let Action::Write { is_put: true, .. } = run.plan.action
+        && answer.rows != 1
+    {
+        return Err(RunError::PutNotSingle);
+    }
+    if matches!(run.plan.output, Output::Object { .. }) && answer.rows != 1 {
+        return Err(RunError::NotSingular(answer.rows));
+    }
+    match run.plan.max_affected {
+        Some(most) if answer.rows > most => return Err(RunError::TooManyAffected(answer.rows)),
+        _ => {}
+    }
+    if answer.body.len() > run.limits.max_response_bytes {
+        return Err(SqlError::new(SqlState::PROGRAM_LIMIT, "the response is too long").into());
+    }
+    Ok(())
+}
+
+fn answer(row: &Row) -> Result<Answer, SqlError> {
+    let number = |at: usize| -> Result<Option<u64>, SqlError> {
+        let n: Option<i64> = row.try_get(at).map_err(|e| error::of(&e))?;
+        Ok(n.map(|n| u64::try_from(n).unwrap_or(0)))
+    };
+    let body: Option<&str> = row.try_get(0).map_err(|e| error::of(&e))?;
+    let rows = number(1)?.unwrap_or(0);
+    let body = Bytes::copy_from_slice(body.unwrap_or_default().as_bytes());
+    Ok(Answer { body, rows, inserted: rows, total: number(2)?, location: Vec::new() })
+}
+
+/// All in one go: two messages when the statement is known to the connection, else one more for it to become known.
+async fn prepared(
+    connection: &mut Connection,
+    run: &Run,
+    statement: &PgStatement,
+    shared: &Shared<'_>,
+    setup: &[&(dyn ToSql + Sync)],
+    params: &[&(dyn ToSql + Sync)],
+    is_checked: bool,
+) -> Result<Vec<Row>, SqlError> {
+    let begin = match connection.prepared(&Key::Setup, shared.catalog_version) {
+        Some(begin) => begin,
+        None => {
+            let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT];
+            let begin = connection.client.prepare_typed(SETUP, &types).await.map_err(|e| error::of(&e))?;
+            connection.keep(Key::Setup, &begin);
+            begin
+        }
+    };
+    let key = Key::Plan(run.plan.id, run.session.role.clone());
+    if let Some(known) = connection.prepared(&key, shared.catalog_version) {
+        return together(connection, &begin, setup, &known, params, is_checked).await;
+    }
+    let client = &connection.client;
+    // Prepared after the role is set: names in schemas that the role may not use must not be found.
+    let types = vec![Type::TEXT; params.len()];
+    let (begun, set, made) =
+        join3(client.batch_execute(BEGIN), client.query(&begin, setup), client.prepare_typed(&statement.sql, &types)).await;
+    let made = begun.and(set).and(made);
+    let (rows, made) = match made {
+        Ok(made) => (client.query(&made, params).await, Some(made)),
+        Err(error) => (Err(error), None),
+    };
+    let rows = finish(client, rows, is_checked).await?;
+    if let Some(made) = made {
+        connection.keep(key, &made);
+    }
+    Ok(rows)
+}
+
+/// Ends the transaction after its statement, unless the caller does.
+async fn finish(
+    client: &tokio_postgres::Client,
+    rows: Result<Vec<Row>, tokio_postgres::Error>,
+    is_checked: bool,
+) -> Result<Vec<Row>, SqlError> {
+    match rows {
+        Ok(rows) if is_checked => Ok(rows),
+        Ok(rows) => client.batch_execute("COMMIT").await.map(|()| rows).map_err(|e| error::of(&e)),
+        Err(failed) => {
+            client.batch_execute("ROLLBACK").await.map_err(|e| error::of(&e))?;
+            Err(error::of(&failed))
+        }
+    }
+}
+
+async fn together(
+    connection: &Connection,
+    begin: &Statement,
+    setup: &[&(dyn ToSql + Sync)],
+    known: &Statement,
+    params: &[&(dyn ToSql + Sync)],
+    is_checked: bool,
+) -> Result<Vec<Row>, SqlError> {
+    let client = &connection.client;
+    // Each is sent when first polled, in this order, before the first answer is awaited.
+    if is_checked {
+        let (begun, set, rows) =
+            join3(client.batch_execute(BEGIN), client.query(begin, setup), client.query(known, params)).await;
+        return match begun.and(set).and(rows) {
+            Ok(rows) => Ok(rows),
+            Err(failed) => finish(client, Err(failed), true).await,
+        };
+    }
+    let (begun, set, rows, ended) = join4(
+        client.batch_execute(BEGIN),
+        client.query(begin, setup),
+        client.query(known, params),
+        client.batch_execute("COMMIT"),
+    )
+    .await;
+    // A COMMIT after a failure is a ROLLBACK, and succeeds.
+    let rows = begun.and(set).and(rows);
+    match (rows, ended) {
+        (Ok(rows), Ok(())) => Ok(rows),
+        (Err(failed), _) | (Ok(_), Err(failed)) => Err(error::of(&failed)),
+    }
+}
+
+/// Without names on the server, for poolers that change connections between transactions.
+async fn unprepared(
+    connection: &Connection,
+    statement: &PgStatement,
+    setup: &[&(dyn ToSql + Sync)],
+    params: &[&(dyn ToSql + Sync)],
+    is_checked: bool,
+) -> Result<Vec<Row>, SqlError> {
+    let client = &connection.client;
+    let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
+    let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
+    let (begun, (set, rows)) =
+        join(client.batch_execute(BEGIN), join(client.query_typed(SETUP, &setup), client.query_typed(&statement.sql, &params)))
+            .await;
+    finish(client, begun.and(set).and(rows), is_checked).await
+}
