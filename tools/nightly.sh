@@ -15,11 +15,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
 . "$root/tools/lib.sh"
 
-# long CRATE FILTER: the tests of a crate whose names contain FILTER, in release mode. None found is a failure.
+# long CRATE FILTER: the tests of a crate whose names contain FILTER, in release mode ($profile: in that). None found is a failure.
 long() {
   log=$CARGO_TARGET_DIR/nightly.log
   rm -f "$log.status"
-  { cargo test --release --locked --package "$1" -- --nocapture "$2" 2>&1 || echo $? >"$log.status"; } | tee "$log"
+  { cargo test --profile "${profile:-release}" --locked --package "$1" -- --nocapture "$2" 2>&1 || echo $? >"$log.status"; } | tee "$log"
   sums=$(awk '/^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i; if ($(i + 1) ~ /^failed/) f += $i } } END { print p + 0, f + 0 }' "$log")
   passed=${sums% *} failed=${sums#* }
   if [ $((passed + failed)) = 0 ] && [ ! -f "$log.status" ]; then say "no test of $1 is named $2" && failed=1; fi
@@ -34,9 +34,9 @@ kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
 fuzz() {
   export BASALT_FUZZ_SECONDS="${BASALT_FUZZ_SECONDS:-300}"
   status=0
-  long basalt-rest fuzz || status=1
-  long basalt-sql fuzz || status=1
-  long basalt-token fuzz || status=1
+  profile=fuzz
+  for crate in basalt-rest basalt-sql basalt-sqlite basalt-token; do long "$crate" fuzz_ || status=1; done
+  profile=
   return "$status"
 }
 bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }

@@ -189,3 +189,6 @@ pub(crate) fn conversion(
 pub(crate) fn domain_checks(domain: Oid, catalog: &Catalog, cache: &ExprCache) -> Result<Option<Checks>, SqlError> {
     sqlite::domain_checks(domain, &context(catalog, OWNER, cache))
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -2,6 +2,7 @@
 //! plan's other dialect; and properties of the parsers.
 
 mod cases;
+mod fuzz;
 mod postgres;
 mod properties;
 mod settings;

@@ -1,7 +1,10 @@
+mod fuzz;
+
+use std::time::{Duration, Instant};
+
 use super::*;
 use crate::print;
 use crate::split::{self, LineIndex};
-use std::time::{Duration, Instant};
 
 const OPERATORS: &str = include_str!("../../tests/data/parse/operators.tsv");
 const STATEMENTS: &str = include_str!("../../tests/data/parse/statements.tsv");
@@ -224,79 +227,4 @@ fn the_limits_fit_the_stack() {
         assert!(statement(&format!("select 1 from a{}", " join b on true".repeat(499))).is_ok());
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
-}
-
-/// A small generator, so that a failure repeats.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-}
-
-/// Whatever the text, parsing ends soon and without a panic, and what is printed parses to the same tree.
-///
-/// `BASALT_FUZZ_SECONDS` makes it go on for that long; `BASALT_FUZZ_SEED` begins elsewhere.
-#[test]
-fn no_text_breaks_the_parser() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let seconds = number("BASALT_FUZZ_SECONDS").unwrap_or(0);
-    let mut dice = Dice(number("BASALT_FUZZ_SEED").unwrap_or(42).max(1));
-    let bodies = "declare x int := 1; begin if a then b := 1; elsif c then return next; else perform f(); end if; for i in 1..10 loop \
-                  exit when x; end loop; while a loop null; end loop; foreach v slice 1 in array b loop continue l; end loop; select 1 \
-                  into strict a from b; execute 'x' into y using z; raise exception 'a %', b using errcode = '1'; get diagnostics a = \
-                  row_count; exception when others or sqlstate '22012' then return query select 1; end <<l>> := .. %rowtype cursor";
-    let source = format!("{STATEMENTS_SQL}\n{bodies}");
-    let (words, _) = lexer::tokens_tolerant(&source);
-    let words: Vec<&str> =
-        words.iter().filter_map(|t| source.get(t.start as usize..t.end as usize)).filter(|w| w.len() < 30).collect();
-    let known: Vec<&str> = split::pieces(STATEMENTS_SQL).0.into_iter().filter_map(|p| STATEMENTS_SQL.get(p.range)).collect();
-    let begun = Instant::now();
-    let mut round = 0;
-    while round < 3_000 || begun.elapsed().as_secs() < seconds {
-        round += 1;
-        let text = match dice.roll(4) {
-            0 => {
-                let bytes: Vec<u8> = (0..dice.roll(60)).map(|_| dice.roll(256) as u8).collect();
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-            1 => (0..dice.roll(40)).map(|_| words[dice.roll(words.len())]).collect::<Vec<_>>().join(" "),
-            _ => {
-                // A known statement with tokens lost, doubled, or others put in.
-                let statement = known[dice.roll(known.len())];
-                let (tokens, _) = lexer::tokens_tolerant(statement);
-                let mut parts: Vec<&str> =
-                    tokens.iter().filter_map(|t| statement.get(t.start as usize..t.end as usize)).collect();
-                for _ in 0..=dice.roll(3) {
-                    let at = dice.roll(parts.len());
-                    match dice.roll(3) {
-                        0 => drop(parts.remove(at)),
-                        1 => parts.insert(at, words[dice.roll(words.len())]),
-                        _ => parts[at] = words[dice.roll(words.len())],
-                    }
-                    if parts.is_empty() {
-                        break;
-                    }
-                }
-                parts.join(" ")
-            }
-        };
-        let one = Instant::now();
-        for located in file_tolerant(&text).into_iter().flatten() {
-            if let Some(printed) = print::statement(&located.statement) {
-                assert_eq!(statement(&printed).as_ref(), Ok(&located.statement), "{text:?} printed {printed:?}");
-            }
-        }
-        if let Ok(tree) = expr(&text) {
-            let printed = print::expr(&tree);
-            assert_eq!(expr(&printed), Ok(tree), "{text:?} printed {printed:?}");
-        }
-        let _ =
-            (query(&text), type_name(&text), crate::plpgsql::parse(&text), crate::plpgsql::parse(&format!("begin {text}; end")));
-        assert!(one.elapsed() < Duration::from_secs(5), "{text:?}");
-    }
 }

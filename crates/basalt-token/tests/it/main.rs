@@ -1,0 +1,3 @@
+//! Tokens as strangers make them.
+
+mod fuzz;
