@@ -1,6 +1,6 @@
 //! The way from plans, SQL text and catalog expressions to programs: analysis, guard, dialect. The only place that knows all three.
 
-use basalt_catalog::{Catalog, Index, Relation, TypeKind};
+use basalt_catalog::{Catalog, Index, IndexTerm, Relation, TypeKind};
 use basalt_plan::dialect::sqlite::{self, Context};
 use basalt_plan::expressions::{ExprCache, ExprUse};
 use basalt_plan::guard::Caller;
@@ -145,6 +145,19 @@ pub(crate) fn index(
     cache: &ExprCache,
 ) -> Result<Option<String>, SqlError> {
     sqlite::index_sql(relation, index, &context(catalog, OWNER, cache))
+}
+
+/// A key of an index as DETAIL shows it, and the built-in type its values print by.
+///
+/// # Errors
+/// As [`on_row`].
+pub(crate) fn index_key(
+    relation: &Relation,
+    term: &IndexTerm,
+    catalog: &Catalog,
+    cache: &ExprCache,
+) -> Result<(String, TypeRef), SqlError> {
+    sqlite::index_key(relation, term, &context(catalog, OWNER, cache))
 }
 
 /// What a column's old values become in a change of its type: USING, or the assignment cast. `before` is the table as it was.

@@ -3,7 +3,7 @@
 use basalt_catalog::{Catalog, Index, IndexTerm, Relation};
 use basalt_plan::dialect::sqlite::storage::collation;
 use basalt_plan::expressions::ExprUse;
-use basalt_types::{SqlError, SqlState, Value, ValueRef, pg::oid};
+use basalt_types::{SqlError, SqlState, Value, ValueRef};
 
 use crate::commit::Desk;
 use crate::compile;
@@ -98,23 +98,12 @@ fn duplicate(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &In
     let list = terms.join(", ");
     let sql = format!("SELECT {list} FROM {table}{filter}{distinct} GROUP BY {list} HAVING count(*) > 1 LIMIT 1");
     let row = connection.query_once(&sql, &[])?.pop().unwrap_or_default();
-    let names: Vec<&str> = index
-        .keys
-        .iter()
-        .map(|key| match &key.term {
-            IndexTerm::Column(n) => relation.column_at(*n).map_or("", |c| c.name.as_str()),
-            IndexTerm::Expr(text) => text.as_str(),
-        })
-        .collect();
-    let values: Vec<String> = index
-        .keys
-        .iter()
-        .zip(&row)
-        .map(|(key, value)| match &key.term {
-            IndexTerm::Column(n) => relation.column_at(*n).map_or(String::new(), |c| shown(value, c.type_ref())),
-            IndexTerm::Expr(_) => shown(value, basalt_types::TypeRef::of(oid::TEXT)),
-        })
-        .collect();
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for (key, value) in index.keys.iter().zip(&row) {
+        let (name, ty) = compile::index_key(relation, &key.term, catalog, desk.expressions())?;
+        names.push(name);
+        values.push(shown(value, ty));
+    }
     Ok(SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{}\"", index.name))
         .detail(format!("Key ({})=({}) is duplicated.", names.join(", "), values.join(", ")))
         .constraint(index.name.clone()))

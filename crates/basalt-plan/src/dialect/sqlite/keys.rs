@@ -7,6 +7,7 @@ use basalt_types::{Oid, SqlError};
 use super::Context;
 use super::printer::{Printer, Source};
 use super::write::rowid_name;
+use crate::dialect::display;
 use crate::expressions::ExprUse;
 use crate::guard;
 use crate::program::{ChildKey, Compiled, ForeignKey, UniqueKey};
@@ -32,17 +33,16 @@ fn unique_key(relation: &Relation, index: &basalt_catalog::Index, context: &Cont
         let (stored, new) = match &key.term {
             IndexTerm::Column(attnum) => {
                 let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a key's column has gone"))?;
-                terms.push(column.name.clone());
                 columns.push(*attnum);
                 (Expr::column(STORED, *attnum, column.type_ref()), Expr::column(NEW, *attnum, column.type_ref()))
             }
             IndexTerm::Expr(text) => {
-                terms.push(text.clone());
                 let stored = over(text, ExprUse::IndexKey, STORED)?;
                 columns.extend(relation.columns.iter().map(|c| c.attnum).filter(|a| reads(&stored, *a)));
                 (stored, over(text, ExprUse::IndexKey, NEW)?)
             }
         };
+        terms.push(display::index_key(&key.term, &stored, relation, context.catalog));
         types.push(super::super::types::base(context.catalog, stored.ty));
         pairs.push((stored, new));
     }

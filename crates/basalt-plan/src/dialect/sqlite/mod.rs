@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use basalt_catalog::{Catalog, Index, IndexTerm, Relation, TypeKind};
 use basalt_sql::typed::{RangeId, Statement};
-use basalt_types::{Oid, SqlError, SqlState};
+use basalt_types::{Oid, SqlError, SqlState, TypeRef};
 
 use crate::expressions::{ExprCache, ExprUse};
 use crate::guard::{self, Caller};
@@ -145,6 +145,26 @@ pub fn index_sql(relation: &Relation, index: &Index, context: &Context<'_>) -> R
         printer.expr(&filter)?;
     }
     Ok(Some(printer.finish().sql.to_string()))
+}
+
+/// A key of an index as DETAIL shows it, and the built-in type its values print by.
+///
+/// # Errors
+/// What the analysis of an expression reports.
+pub fn index_key(relation: &Relation, term: &IndexTerm, context: &Context<'_>) -> Result<(String, TypeRef), SqlError> {
+    let range = RangeId(0);
+    let expr = match term {
+        IndexTerm::Column(attnum) => {
+            let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("an indexed column has gone"))?;
+            basalt_sql::typed::Expr::column(range, *attnum, column.type_ref())
+        }
+        IndexTerm::Expr(text) => {
+            let mut next = 1;
+            context.cache.get(text, ExprUse::IndexKey, Some(relation), context.catalog)?.over(range, &mut next)
+        }
+    };
+    let shown = super::display::index_key(term, &expr, relation, context.catalog);
+    Ok((shown, super::types::base(context.catalog, expr.ty)))
 }
 
 fn must_be_deterministic(expr: &basalt_sql::typed::Expr) -> Result<(), SqlError> {
