@@ -248,6 +248,8 @@ pub struct UniqueKey {
 /// A foreign key of the table written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignKey {
+    /// The constraint. A program has its keys in this order, that of their making.
+    pub constraint: Oid,
     /// Name.
     pub name: String,
     /// The referenced table.
@@ -270,6 +272,8 @@ pub struct ForeignKey {
 /// A foreign key that refers to the table written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChildKey {
+    /// The constraint. A program has its keys in this order, that of their making.
+    pub constraint: Oid,
     /// Name.
     pub name: String,
     /// The referring table.

@@ -147,6 +147,11 @@ pub(crate) fn index(
     sqlite::index_sql(relation, index, &context(catalog, OWNER, cache))
 }
 
+/// Whether an error about a key must not show its values to a role.
+pub(crate) fn hides_values(catalog: &Catalog, role: &str, relation: &Relation, columns: &[i16]) -> bool {
+    basalt_plan::guard::hides_values(catalog, &Caller { role }, relation, columns)
+}
+
 /// A key of an index as DETAIL shows it, and the built-in type its values print by.
 ///
 /// # Errors

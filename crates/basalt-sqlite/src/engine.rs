@@ -55,6 +55,9 @@ impl SqliteEngine {
         let writer = Connection::open(&options, Use::Write, &services)?;
         let is_new = store::examine(&writer)? == store::Found::Empty;
         let catalog = if is_new { in_transaction(&writer, create)? } else { store::load(&writer, &sequences)? };
+        if store::needs_upgrade(&writer)? {
+            in_transaction(&writer, store::upgrade)?;
+        }
         if store::needs_reindex(&writer)? {
             in_transaction(&writer, |writer| Ok(store::reindex(writer)?))?;
         }

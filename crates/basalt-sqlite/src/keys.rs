@@ -9,30 +9,21 @@ use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value, pg};
 use crate::connection::Connection;
 use crate::names::{columns, quoted, storage_name};
 
-/// Whose change a violated key is put down to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// A row refers to nothing.
-    Referring,
-    /// A row that is still referred to has gone.
-    Referenced,
-}
-
 /// Finds a foreign key that is violated now.
 pub(crate) fn find_violation(connection: &Connection, catalog: &Catalog) -> SqlError {
-    search(connection, catalog, Side::Referring, |_| true)
+    search(connection, catalog, |_| true)
         .unwrap_or_else(|| SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, "a foreign key constraint is violated"))
 }
 
 /// Finds a violated foreign key that does not wait for the end of the transaction.
-pub(crate) fn find_immediate_violation(connection: &Connection, catalog: &Catalog, side: Side) -> Option<SqlError> {
-    search(connection, catalog, side, |constraint| !constraint.deferral.initially_deferred)
+pub(crate) fn find_immediate_violation(connection: &Connection, catalog: &Catalog) -> Option<SqlError> {
+    search(connection, catalog, |constraint| !constraint.deferral.initially_deferred)
 }
 
-fn search(connection: &Connection, catalog: &Catalog, side: Side, regarded: impl Fn(&Constraint) -> bool) -> Option<SqlError> {
+fn search(connection: &Connection, catalog: &Catalog, regarded: impl Fn(&Constraint) -> bool) -> Option<SqlError> {
     for relation in catalog.relations().filter(|r| r.kind == RelationKind::Table) {
         for constraint in relation.constraints.iter().filter(|c| regarded(c)) {
-            match violating_row_seen(connection, catalog, relation, constraint, side) {
+            match violating_row(connection, catalog, relation, constraint) {
                 Ok(Some(error)) | Err(error) => return Some(error),
                 Ok(None) => {}
             }
@@ -50,16 +41,6 @@ pub(crate) fn violating_row(
     catalog: &Catalog,
     relation: &Relation,
     constraint: &Constraint,
-) -> Result<Option<SqlError>, SqlError> {
-    violating_row_seen(connection, catalog, relation, constraint, Side::Referring)
-}
-
-fn violating_row_seen(
-    connection: &Connection,
-    catalog: &Catalog,
-    relation: &Relation,
-    constraint: &Constraint,
-    side: Side,
 ) -> Result<Option<SqlError>, SqlError> {
     let ConstraintKind::ForeignKey { columns: own, target, target_columns, match_full, .. } = &constraint.kind else {
         return Ok(None);
@@ -84,26 +65,7 @@ fn violating_row_seen(
         quoted(&storage_name(catalog, parent)),
     );
     let rows = connection.query_once(&sql, &[])?;
-    Ok(rows.first().map(|row| match side {
-        Side::Referring => missing_parent(relation, constraint, parent, own, row),
-        Side::Referenced => still_referenced(relation, constraint, parent, target_columns, row),
-    }))
-}
-
-/// 23503 of the referenced side.
-fn still_referenced(relation: &Relation, constraint: &Constraint, parent: &Relation, target: &[i16], row: &[Value]) -> SqlError {
-    let key = target.iter().filter_map(|n| parent.column_at(*n));
-    let names = key.clone().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-    let values = key.zip(row).map(|(c, v)| shown(v, c.type_ref())).collect::<Vec<_>>().join(", ");
-    SqlError::new(
-        SqlState::FOREIGN_KEY_VIOLATION,
-        format!(
-            "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
-            parent.name, constraint.name, relation.name
-        ),
-    )
-    .detail(format!("Key ({names})=({values}) is still referenced from table \"{}\".", relation.name))
-    .constraint(constraint.name.clone())
+    Ok(rows.first().map(|row| missing_parent(relation, constraint, parent, own, row)))
 }
 
 /// 23503 of the referring side.

@@ -159,7 +159,8 @@ impl Shown<'_> {
             ExprKind::Or(list) => self.joined(list, " OR ", out)?,
             ExprKind::Not(inner) => {
                 out.push_str("NOT ");
-                self.expr(inner, Within::Postfix, out)?;
+                let is_bool = matches!(inner.kind, ExprKind::And(_) | ExprKind::Or(_));
+                self.expr(inner, if is_bool { Within::Postfix } else { Within::Closed }, out)?;
             }
             ExprKind::IsNull { expr: inner, negated } => {
                 self.expr(inner, Within::Postfix, out)?;

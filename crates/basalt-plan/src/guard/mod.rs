@@ -317,7 +317,7 @@ pub(crate) fn failing_row(catalog: &Catalog, caller: &Caller<'_>, relation: &Rel
 }
 
 /// Whether an error about a key must not show its values to the caller.
-pub(crate) fn hides_values(catalog: &Catalog, caller: &Caller<'_>, relation: &Relation, columns: &[i16]) -> bool {
+pub fn hides_values(catalog: &Catalog, caller: &Caller<'_>, relation: &Relation, columns: &[i16]) -> bool {
     let rights = Rights::of(catalog, caller.role);
     let select = basalt_catalog::Privileges::SELECT;
     !rights.bypasses_policies(relation) || !columns.iter().all(|a| rights.on_column(relation, *a, select))

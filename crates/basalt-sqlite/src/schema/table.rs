@@ -1,6 +1,6 @@
 //! Tables: their text, native changes, and the making of a table anew.
 
-use basalt_catalog::{Action, Catalog, Column, ConstraintKind, Relation};
+use basalt_catalog::{Catalog, Column, ConstraintKind, Relation};
 use basalt_plan::dialect::sqlite::storage::{collation, declared_type};
 use basalt_sql::ddl::Convert;
 use basalt_types::{Oid, SqlError, Value, ValueRef};
@@ -9,6 +9,9 @@ use super::{index, rows};
 use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::names::{columns, quoted, quoted_list, storage_name};
+
+/// How every foreign key ends.
+const NATIVE_KEY: &str = "ON DELETE NO ACTION ON UPDATE NO ACTION DEFERRABLE INITIALLY DEFERRED";
 
 /// The name of a table while it is made anew. No schema's name has this form, so nothing of the user's is called so.
 const ANEW: &str = "basalt_anew";
@@ -28,17 +31,6 @@ fn column_text(catalog: &Catalog, column: &Column) -> String {
         text.push_str(collation);
     }
     text
-}
-
-fn action_text(action: Action) -> &'static str {
-    match action {
-        Action::NoAction => "NO ACTION",
-        Action::Restrict => "RESTRICT",
-        Action::Cascade => "CASCADE",
-        Action::SetNull => "SET NULL",
-        // Defaults are the catalog's: the write path sets them.
-        Action::SetDefault => "NO ACTION",
-    }
 }
 
 /// CREATE TABLE for a relation under a name, its columns in the given order (all others behind).
@@ -70,21 +62,14 @@ fn text(catalog: &Catalog, relation: &Relation, name: &str, order: &[String], wi
         parts.push(format!("PRIMARY KEY ({})", quoted_list(columns(relation, key))));
     }
     for constraint in relation.constraints.iter().filter(|_| with_keys) {
-        let ConstraintKind::ForeignKey { columns: own, target, target_columns, on_delete, on_update, set_columns, .. } =
-            &constraint.kind
-        else {
-            continue;
-        };
+        let ConstraintKind::ForeignKey { columns: own, target, target_columns, .. } = &constraint.kind else { continue };
         let Some(parent) = catalog.relation_by_oid(Oid(*target)) else { continue };
-        // SET NULL of some columns only is the write path's: natively nothing happens.
-        let on_delete = if set_columns.is_empty() { *on_delete } else { Action::NoAction };
+        // Whatever a key does to rows that refer, the write path does it: natively nothing happens.
         parts.push(format!(
-            "FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {} DEFERRABLE INITIALLY DEFERRED",
+            "FOREIGN KEY ({}) REFERENCES {} ({}) {NATIVE_KEY}",
             quoted_list(columns(relation, own)),
             quoted(&storage_name(catalog, parent)),
             quoted_list(columns(parent, target_columns)),
-            action_text(on_delete),
-            action_text(*on_update),
         ));
     }
     format!("CREATE TABLE {} ({}) STRICT", quoted(name), parts.join(", "))
@@ -216,6 +201,27 @@ pub(crate) fn rebuild(
     )?;
     drop_table(connection, trash)?;
     index::create_missing(desk, catalog, relation)
+}
+
+/// Takes the actions out of the foreign keys of a file of format 1, in which SQLite did them. Inside a transaction.
+pub(crate) fn take_actions_out(connection: &Connection) -> Result<(), SqlError> {
+    const ACTIONS: [&str; 4] = ["NO ACTION", "RESTRICT", "CASCADE", "SET NULL"];
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql LIKE '% DEFERRABLE INITIALLY DEFERRED%'";
+    for row in connection.query(sql, &[])? {
+        let [Value::Text(name), Value::Text(text)] = row.as_slice() else { continue };
+        let mut changed = text.clone();
+        for (delete, update) in ACTIONS.iter().flat_map(|delete| ACTIONS.iter().map(move |update| (delete, update))) {
+            let old = format!("ON DELETE {delete} ON UPDATE {update} DEFERRABLE INITIALLY DEFERRED");
+            changed = changed.replace(&old, NATIVE_KEY);
+        }
+        if changed != *text {
+            edit_schema(
+                connection,
+                &[("UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2", &[&changed, name])],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Changes texts in the schema table itself and has every connection read them again. For changes that leave stored rows as they are.

@@ -15,8 +15,8 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::sequences::Sequences;
 
-/// The file's format. A file with a higher number was written by a later Basalt.
-const FORMAT: i64 = 1;
+/// The file's format. A file with a higher number was written by a later Basalt. Until 1, SQLite did referential actions by itself.
+const FORMAT: i64 = 2;
 
 /// Grows when a host function that stored indexes may use answers differently: the indexes are made anew then.
 const FUNCTIONS: i64 = 1;
@@ -107,6 +107,19 @@ pub(crate) fn create(connection: &Connection) -> Result<(), Failure> {
     }
     put_meta(connection, "format", ValueRef::Int(FORMAT))?;
     put_meta(connection, "functions_version", ValueRef::Int(FUNCTIONS))
+}
+
+/// Whether a file is of an earlier format.
+pub(crate) fn needs_upgrade(connection: &Connection) -> Result<bool, Failure> {
+    Ok(meta_int(connection, "format")? < FORMAT)
+}
+
+/// Brings a file to this format. Inside a transaction.
+pub(crate) fn upgrade(connection: &Connection) -> Result<(), SqlError> {
+    crate::schema::table::take_actions_out(connection)?;
+    let version = connection.integer("PRAGMA schema_version")?;
+    put_meta(connection, "schema_version", ValueRef::Int(version))?;
+    Ok(put_meta(connection, "format", ValueRef::Int(FORMAT))?)
 }
 
 /// Whether indexes over host functions must be made anew: they were written by another version of the functions.

@@ -155,9 +155,7 @@ impl Work<'_> {
             }
             waiting = still;
         }
-        let actions = if order.is_empty() { Vec::new() } else { self.referential_actions(false)? };
         for Pending { new, old, .. } in order.into_iter().flatten() {
-            self.refer(&actions, &old, Some(&new))?;
             self.keep_returned(&new)?;
             self.changes.push(Change { new: Some(new), old: Some(old) });
         }
@@ -176,34 +174,23 @@ impl Work<'_> {
         match stored {
             Ok(_) => Ok(None),
             Err(failure) if failure.is_unique() => Ok(Some(failure)),
-            Err(failure) if failure.is_foreign_key() => Err(self.restricted(&row.old, &failure)?),
             Err(failure) => Err(failure.to_sql()),
         }
     }
 
+    /// Deletes row by row: a BEFORE trigger sees that the rows before are gone.
     pub(super) fn delete(&mut self) -> Result<(), SqlError> {
-        let mut gone = Vec::new();
         for TargetRow { rowid, old, .. } in self.target_rows()? {
             if self.fire_before(None, Some(&old))?.is_none() {
                 continue;
             }
             self.keep_returned(&old)?;
-            gone.push((rowid, old));
-        }
-        let actions = if gone.is_empty() { Vec::new() } else { self.referential_actions(true)? };
-        for (rowid, old) in gone {
-            self.refer(&actions, &old, None)?;
-            let stored = {
+            {
                 let mut facts = Row::none(&self.program.table);
                 facts.old = Some(&old);
                 facts.rowid = Some(rowid);
                 let mut statement = bind::prepare(self.desk.connection, &self.program.store, self.facts, &facts)?;
-                statement.step()
-            };
-            match stored {
-                Ok(_) => {}
-                Err(failure) if failure.is_foreign_key() => return Err(self.restricted(&old, &failure)?),
-                Err(failure) => return Err(failure.to_sql()),
+                statement.step()?;
             }
             self.changes.push(Change { new: None, old: Some(old) });
         }

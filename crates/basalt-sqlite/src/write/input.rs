@@ -1,13 +1,14 @@
 //! Where an insert's rows come from: VALUES, a query, the request's payload; defaults; domains.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use basalt_plan::program::{ColumnFacts, DefaultValue, InputType, Source, ValueSource};
 use basalt_types::{SqlError, SqlState, Value, pg};
 use serde_json::value::RawValue;
 
-use super::Work;
 use super::row::Row;
+use super::{Work, kept};
 use crate::bind::{self, NoRow};
 use crate::compile;
 
@@ -174,8 +175,13 @@ impl Work<'_> {
             if !rule.has_checks {
                 continue;
             }
-            let cache = compile::expressions();
-            if let Some(checks) = compile::domain_checks(rule.domain, &catalog, &cache)? {
+            let checks = kept::of(
+                &catalog,
+                |kept| &mut kept.domains,
+                rule.domain.0,
+                || Ok(compile::domain_checks(rule.domain, &catalog, self.desk.expressions())?.map(Rc::new)),
+            )?;
+            if let Some(checks) = checks {
                 let mut row = Row::none(&self.program.table);
                 row.value = Some(value);
                 if let Some(error) = self.failed(Some(&checks), &row)? {

@@ -139,7 +139,6 @@ impl Work<'_> {
         match stored {
             Ok(_) => {}
             Err(failure) if failure.is_unique() => return Err(self.collision(&new, Some(rowid), &failure)?),
-            Err(failure) if failure.is_foreign_key() => return Err(self.restricted(&old, &failure)?),
             Err(failure) => return Err(failure.to_sql()),
         }
         // A changed integer key is a changed address: the row is known by it from now on.

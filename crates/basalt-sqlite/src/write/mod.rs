@@ -6,16 +6,20 @@
 //! - [`check`]: row policies, NOT NULL, CHECK, and what an error may show of a row;
 //! - [`unique`]: which key collided, ON CONFLICT;
 //! - [`insert`], [`change`]: the statements;
-//! - [`foreign`]: keys that are violated when the last row is written;
-//! - [`refer`]: referential actions on tables with triggers, and SET DEFAULT;
+//! - [`after`]: what follows the last row, in which order;
+//! - [`foreign`]: keys that are violated then;
+//! - [`refer`]: referential actions;
 //! - [`trigger`]: BEFORE and AFTER ROW triggers;
+//! - [`kept`]: what is compiled besides the program;
 //! - [`show`]: RETURNING and the answer's body.
 
+mod after;
 mod change;
 mod check;
 mod foreign;
 mod input;
 mod insert;
+mod kept;
 mod refer;
 mod row;
 mod show;
@@ -23,7 +27,7 @@ mod trigger;
 mod unique;
 
 use basalt_engine::{Answer, Run, RunError};
-use basalt_plan::program::{Command, WriteProgram};
+use basalt_plan::program::{Assignments, Command, Conflict, WriteProgram};
 use basalt_types::{SqlError, SqlState, Value};
 
 use crate::bind::{self, Facts, RowFacts};
@@ -91,10 +95,29 @@ fn run_at(
     payload: Option<&[u8]>,
     depth: u32,
 ) -> Result<Written, SqlError> {
+    let Work { returned, changes, inserted, .. } = run_statement(desk, program, facts, payload, depth)?;
+    let written = Written {
+        affected: changes.len() as u64,
+        inserted,
+        first: changes.first().and_then(|c| c.new.clone().or_else(|| c.old.clone())),
+        returned,
+    };
+    after::run(desk, facts, depth, after::Batch::of_statement(program, changes))?;
+    Ok(written)
+}
+
+/// Runs a statement up to its last row; what comes after it is [`after`]'s.
+fn run_statement<'a>(
+    desk: &'a Desk<'a>,
+    program: &'a WriteProgram,
+    facts: &'a Facts<'a>,
+    payload: Option<&[u8]>,
+    depth: u32,
+) -> Result<Work<'a>, SqlError> {
     if depth > DEEPEST {
         return Err(SqlError::new(SqlState::TOO_COMPLEX, "stack depth limit exceeded"));
     }
-    let mut work = Work { desk, program, facts, depth, returned: Vec::new(), changes: Vec::new(), inserted: 0 };
+    let mut work = Work::new(desk, program, facts, depth);
     match &program.command {
         Command::Insert { source, on_conflict, overriding_system } => {
             work.insert(source, on_conflict.as_ref(), *overriding_system, payload)?;
@@ -102,14 +125,7 @@ fn run_at(
         Command::Update(assignments) => work.update(assignments, payload)?,
         Command::Delete => work.delete()?,
     }
-    work.check_foreign_keys()?;
-    work.fire_after()?;
-    Ok(Written {
-        affected: work.changes.len() as u64,
-        inserted: work.inserted,
-        first: work.changes.into_iter().next().and_then(|c| c.new.or(c.old)),
-        returned: work.returned,
-    })
+    Ok(work)
 }
 
 /// Runs a request's write and makes its answer.
@@ -126,7 +142,25 @@ pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<A
     result
 }
 
+impl<'a> Work<'a> {
+    fn new(desk: &'a Desk<'a>, program: &'a WriteProgram, facts: &'a Facts<'a>, depth: u32) -> Self {
+        Self { desk, program, facts, depth, returned: Vec::new(), changes: Vec::new(), inserted: 0 }
+    }
+}
+
 impl Work<'_> {
+    /// The columns an update of stored rows assigns; `None` where it is none.
+    fn assigned(&self) -> Option<Vec<i16>> {
+        match &self.program.command {
+            Command::Update(Assignments::Payload(columns)) => Some(columns.clone()),
+            Command::Update(Assignments::Computed(set)) => Some(set.iter().map(|(attnum, _)| *attnum).collect()),
+            Command::Insert { on_conflict: Some(Conflict { update: Some(update), .. }), .. } => {
+                Some(update.set.iter().map(|(attnum, _)| *attnum).collect())
+            }
+            Command::Insert { .. } | Command::Delete => None,
+        }
+    }
+
     /// Runs a statement to its end; its rows, copied.
     fn rows(&self, compiled: &basalt_plan::program::Compiled, row: &dyn RowFacts) -> Result<Vec<Vec<Value>>, SqlError> {
         let mut statement = bind::prepare(self.desk.connection, compiled, self.facts, row)?;

@@ -1,91 +1,120 @@
-//! Referential actions that SQLite must not do by itself: on tables with triggers, whose rows go through the pipeline, and SET DEFAULT,
-//! since defaults are the catalog's.
+//! Referential actions: what happens to the rows that refer to a changed or deleted row.
 //!
-//! An action on DELETE runs before the referenced row goes, so that SQLite finds nothing left to do: the children's triggers still see
-//! it. An action on UPDATE of a key is SQLite's, without triggers; so is a table's action on itself.
+//! SQLite knows all keys as NO ACTION, so that nothing happens behind the pipeline: rows that go or change by an action are statements on
+//! the referring table, with its triggers, checks and generated columns. They run as PostgreSQL's do: after the statement's last row,
+//! in the order of the constraints' making, as the referring table's owner; what they change queues up behind.
 
 use std::sync::Arc;
 
 use basalt_catalog::{Action, Catalog, Relation};
 use basalt_plan::program::{ChildKey, Program, WriteProgram};
-use basalt_types::{Oid, SqlError, Value};
+use basalt_types::{Oid, RoleName, SqlError, Value};
 
-use super::{Work, run_at};
+use super::after::{Batch, Queue};
+use super::{Change, Work, kept, run_statement};
 use crate::bind::Facts;
 use crate::compile;
 use crate::names::{columns, quoted};
 
-/// What happens to the rows that refer to a changed row.
-pub(super) struct Referential {
-    /// The referenced columns, whose old values are the program's parameters.
-    columns: Vec<i16>,
-    program: Arc<WriteProgram>,
-}
-
 impl Work<'_> {
-    /// The actions that this statement's rows need, compiled.
-    pub(super) fn referential_actions(&self, is_delete: bool) -> Result<Vec<Referential>, SqlError> {
-        let catalog = self.desk.catalog();
-        let mut actions = Vec::new();
-        for key in &self.program.child_keys {
-            let action = if is_delete { key.on_delete } else { key.on_update };
-            let Some(child) = catalog.relation_by_oid(key.child) else { continue };
-            let is_ours = match action {
-                Action::SetDefault => true,
-                Action::Cascade | Action::SetNull => {
-                    is_delete && !child.triggers.is_empty() && child.oid != self.program.table.relation.0
-                }
-                Action::NoAction | Action::Restrict => false,
-            };
-            if !is_ours {
-                continue;
-            }
-            let sql = statement(&catalog, child, key, action);
-            let Program::Write(program) = compile::text(&sql, &catalog, self.desk.expressions())? else {
-                return Err(SqlError::internal("a referential action became a read"));
-            };
-            actions.push(Referential { columns: key.columns.clone(), program });
+    /// Runs or checks a key that refers to this table, for one changed row.
+    pub(super) fn refer(&self, key: &ChildKey, change: &Change, queue: &mut Queue<'_>) -> Result<(), SqlError> {
+        let Some(old) = change.old.as_deref() else { return Ok(()) };
+        let new = change.new.as_deref();
+        let gone = self.values(&key.columns, old)?;
+        if gone.iter().any(|value| value.is_null()) {
+            return Ok(());
         }
-        Ok(actions)
+        let mut params: Vec<Value> = gone.iter().map(|value| (*value).clone()).collect();
+        if let Some(new) = new {
+            let now = self.values(&key.columns, new)?;
+            if now == gone {
+                return Ok(());
+            }
+            params.extend(now.into_iter().cloned());
+        }
+        let action = if new.is_none() { key.on_delete } else { key.on_update };
+        match action {
+            Action::NoAction => self.no_action(key, old),
+            Action::Restrict => {
+                if self.is_referenced(key, old)? {
+                    return Err(self.still_referenced(key, old)?);
+                }
+                Ok(())
+            }
+            Action::Cascade | Action::SetNull | Action::SetDefault => {
+                self.act(key, action, new.is_none(), &params, queue)?;
+                // A row whose default is the key that goes was changed to what it was.
+                if action == Action::SetDefault { self.no_action(key, old) } else { Ok(()) }
+            }
+        }
     }
 
-    /// Runs the actions for one row: before a deleted one goes, after an updated one was stored.
-    pub(super) fn refer(&self, actions: &[Referential], old: &[Value], new: Option<&[Value]>) -> Result<(), SqlError> {
-        for action in actions {
-            let mut params = Vec::with_capacity(action.columns.len());
-            let mut is_changed = new.is_none();
-            for attnum in &action.columns {
-                let at = self.position(*attnum)?;
-                is_changed |= new.is_some_and(|new| new[at] != old[at]);
-                params.push(old[at].clone());
-            }
-            if !is_changed || params.iter().any(Value::is_null) {
-                continue;
-            }
-            let facts = Facts { params: &params, ..*self.facts };
-            // As with triggers, the statement's authorization does not bind what the owner's keys do.
-            let context = self.desk.connection.context();
-            let paused = context.pause_guard();
-            let done = run_at(self.desk, &action.program, &facts, None, self.depth + 1);
-            context.resume_guard(paused);
-            done?;
+    /// NO ACTION: an error as long as rows refer to a key that no row has any more.
+    fn no_action(&self, key: &ChildKey, old: &[Value]) -> Result<(), SqlError> {
+        if !self.desk.connection.has_foreign_key_violations()
+            || (key.deferral.initially_deferred && key.on_delete == Action::NoAction)
+            || !self.is_referenced(key, old)?
+            || self.is_stored(&key.columns, old)?
+        {
+            return Ok(());
+        }
+        Err(self.still_referenced(key, old)?)
+    }
+
+    fn act(
+        &self,
+        key: &ChildKey,
+        action: Action,
+        is_delete: bool,
+        params: &[Value],
+        queue: &mut Queue<'_>,
+    ) -> Result<(), SqlError> {
+        let catalog = self.desk.catalog();
+        let Some(child) = catalog.relation_by_oid(key.child) else { return Ok(()) };
+        let program = kept::of(
+            &catalog,
+            |kept| &mut kept.actions,
+            (key.constraint.0, is_delete),
+            || {
+                let sql = statement(&catalog, child, key, action, is_delete);
+                match compile::text(&sql, &catalog, self.desk.expressions())? {
+                    Program::Write(program) => Ok(program),
+                    Program::Read(_) => Err(SqlError::internal("a referential action became a read")),
+                }
+            },
+        )?;
+        let mut session = self.facts.session.clone();
+        session.role = RoleName::new(child.owner.as_str());
+        let facts = Facts { params, session: &session, ..*self.facts };
+        let changes = self.act_out(&program, &facts)?;
+        if !changes.is_empty() {
+            queue.push_back(Batch::of_action(program, changes));
         }
         Ok(())
     }
+
+    fn act_out(&self, program: &Arc<WriteProgram>, facts: &Facts<'_>) -> Result<Vec<Change>, SqlError> {
+        Ok(run_statement(self.desk, program, facts, None, self.depth + 1)?.changes)
+    }
 }
 
-/// The action as a statement on the referring table, the referenced row's old key in `$1`, `$2`, …
-fn statement(catalog: &Catalog, child: &Relation, key: &ChildKey, action: Action) -> String {
+/// The action as a statement on the referring table: the old key in `$1`, `$2`, …, behind it the new one.
+fn statement(catalog: &Catalog, child: &Relation, key: &ChildKey, action: Action, is_delete: bool) -> String {
     let schema = catalog.schema_by_oid(Oid(child.schema)).map_or("", |s| s.name.as_str());
     let table = format!("{}.{}", quoted(schema), quoted(&child.name));
     let own = columns(child, &key.child_columns);
     let condition =
         own.iter().enumerate().map(|(i, name)| format!("{} = ${}", quoted(name), i + 1)).collect::<Vec<_>>().join(" AND ");
-    if action == Action::Cascade {
+    if action == Action::Cascade && is_delete {
         return format!("DELETE FROM {table} WHERE {condition}");
     }
-    let value = if action == Action::SetDefault { "DEFAULT" } else { "NULL" };
-    let set = if key.set_columns.is_empty() { own } else { columns(child, &key.set_columns) };
-    let set = set.iter().map(|name| format!("{} = {value}", quoted(name))).collect::<Vec<_>>().join(", ");
-    format!("UPDATE {table} SET {set} WHERE {condition}")
+    let width = own.len();
+    let set = if is_delete && !key.set_columns.is_empty() { columns(child, &key.set_columns) } else { own };
+    let set = set.iter().enumerate().map(|(i, name)| match action {
+        Action::Cascade => format!("{} = ${}", quoted(name), width + i + 1),
+        Action::SetDefault => format!("{} = DEFAULT", quoted(name)),
+        _ => format!("{} = NULL", quoted(name)),
+    });
+    format!("UPDATE {table} SET {} WHERE {condition}", set.collect::<Vec<_>>().join(", "))
 }

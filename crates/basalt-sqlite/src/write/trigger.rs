@@ -3,8 +3,6 @@
 //! A function is compiled for a table and a role into [`Step`]s. NEW, OLD, TG_ variables and declared variables are parameters of
 //! its statements: [`Frame`] numbers them, a run keeps their values in that order.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +16,7 @@ use basalt_sql::typed::{Body, Expr, ExprKind, Param, Query, RangeId, Select, Sta
 use basalt_types::pg::oid;
 use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value, pg};
 
-use super::{Work, run_at};
+use super::{Work, kept, run_at};
 use crate::bind::Facts;
 use crate::commit::Desk;
 use crate::compile;
@@ -43,7 +41,7 @@ const BUILT_IN: [(&str, TypeRef); 10] = [
 ];
 
 /// A trigger function, ready to run for a table.
-struct Compiled {
+pub(super) struct Compiled {
     when: Option<Arc<ReadyRead>>,
     steps: Vec<Step>,
     /// How many values a run has.
@@ -84,19 +82,6 @@ enum Returns {
     Null,
 }
 
-thread_local! {
-    /// Compiled triggers of the committed catalog; each writer has its own thread.
-    static KEPT: RefCell<Kept> = RefCell::default();
-}
-
-#[derive(Default)]
-struct Kept {
-    version: u64,
-    /// The catalog the entries are of: versions alone repeat between databases.
-    catalog: usize,
-    entries: HashMap<(u32, String, String), Rc<Compiled>>,
-}
-
 /// Compiles a trigger as a run of it would, to refuse at once what would fail later.
 ///
 /// # Errors
@@ -118,7 +103,7 @@ impl Work<'_> {
             return Err(SqlError::internal("the table written has gone"));
         };
         let mut new = new;
-        for trigger in firing(relation, TriggerTiming::Before, new.as_deref(), old) {
+        for trigger in firing(relation, TriggerTiming::Before, new.is_some(), old.is_some(), self.assigned().as_deref()) {
             match self.fire(&catalog, relation, trigger, new.as_deref(), old)? {
                 Some(row) => {
                     if new.is_some() {
@@ -136,24 +121,8 @@ impl Work<'_> {
         Ok(Some(new.unwrap_or_default()))
     }
 
-    /// AFTER ROW triggers of all changed rows, in name order per row.
-    pub(super) fn fire_after(&self) -> Result<(), SqlError> {
-        if !self.program.table.has_row_triggers {
-            return Ok(());
-        }
-        let catalog = self.desk.catalog();
-        let Some(relation) = catalog.relation_by_oid(self.program.table.relation) else { return Ok(()) };
-        for change in &self.changes {
-            let (new, old) = (change.new.as_deref(), change.old.as_deref());
-            for trigger in firing(relation, TriggerTiming::After, new, old) {
-                self.fire(&catalog, relation, trigger, new, old)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Runs one trigger for one row. `None`: it returned NULL.
-    fn fire(
+    pub(super) fn fire(
         &self,
         catalog: &Arc<Catalog>,
         relation: &Relation,
@@ -190,24 +159,8 @@ impl Work<'_> {
     }
 
     fn kept(&self, catalog: &Arc<Catalog>, relation: &Relation, trigger: &Trigger, role: &str) -> Result<Rc<Compiled>, SqlError> {
-        let committed = self.desk.shared.catalog.load_full();
-        if !Arc::ptr_eq(&committed, catalog) {
-            return Ok(Rc::new(compiled(catalog, relation, trigger, role)?));
-        }
         let key = (relation.oid, trigger.name.clone(), role.to_owned());
-        let address = Arc::as_ptr(catalog) as usize;
-        let found = KEPT.with_borrow_mut(|kept| {
-            if (kept.version, kept.catalog) != (catalog.version(), address) {
-                *kept = Kept { version: catalog.version(), catalog: address, entries: HashMap::new() };
-            }
-            kept.entries.get(&key).cloned()
-        });
-        if let Some(found) = found {
-            return Ok(found);
-        }
-        let made = Rc::new(compiled(catalog, relation, trigger, role)?);
-        KEPT.with_borrow_mut(|kept| kept.entries.insert(key, Rc::clone(&made)));
-        Ok(made)
+        kept::of(catalog, |kept| &mut kept.triggers, key, || compiled(catalog, relation, trigger, role).map(Rc::new))
     }
 }
 
@@ -215,18 +168,25 @@ fn function_of<'c>(catalog: &'c Catalog, trigger: &Trigger) -> Result<&'c Arc<Fu
     catalog.function_by_oid(Oid(trigger.function)).ok_or_else(|| SqlError::internal("a trigger's function has gone"))
 }
 
-/// The triggers a change fires, in name order.
-fn firing<'r>(relation: &'r Relation, timing: TriggerTiming, new: Option<&[Value]>, old: Option<&[Value]>) -> Vec<&'r Trigger> {
+/// The triggers a change fires, in name order. `assigned`: the columns an update assigns.
+pub(super) fn firing<'r>(
+    relation: &'r Relation,
+    timing: TriggerTiming,
+    has_new: bool,
+    has_old: bool,
+    assigned: Option<&[i16]>,
+) -> Vec<&'r Trigger> {
+    let assigns = |t: &Trigger| {
+        t.update_of.is_empty() || assigned.is_none_or(|columns| t.update_of.iter().any(|attnum| columns.contains(attnum)))
+    };
     let mut found: Vec<&Trigger> = relation
         .triggers
         .iter()
         .filter(|t| t.enabled && t.for_each_row && t.timing == timing)
-        .filter(|t| match (new, old) {
-            (Some(_), None) => t.events.insert,
-            (None, _) => t.events.delete,
-            // UPDATE OF names columns the statement assigns; a column that did not change is not told apart from one assigned to
-            // itself, so such a trigger fires a little more often than it must, never less.
-            (Some(_), Some(_)) => t.events.update,
+        .filter(|t| match (has_new, has_old) {
+            (true, false) => t.events.insert,
+            (false, _) => t.events.delete,
+            (true, true) => t.events.update && assigns(t),
         })
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));

@@ -126,6 +126,7 @@ pub(super) fn foreign_keys(relation: &Relation, context: &Context<'_>) -> Result
         }
         printer.raw(" LIMIT 1");
         keys.push(ForeignKey {
+            constraint: Oid(constraint.oid),
             name: constraint.name.clone(),
             target: Oid(*target),
             target_name: parent.name.clone(),
@@ -136,6 +137,7 @@ pub(super) fn foreign_keys(relation: &Relation, context: &Context<'_>) -> Result
             columns: columns.clone(),
         });
     }
+    keys.sort_by_key(|key| key.constraint);
     Ok(keys)
 }
 
@@ -153,6 +155,7 @@ pub(super) fn child_keys(relation: &Relation, context: &Context<'_>) -> Result<V
                 continue;
             }
             keys.push(ChildKey {
+                constraint: Oid(constraint.oid),
                 name: constraint.name.clone(),
                 child: Oid(child.oid),
                 child_name: child.name.clone(),
@@ -167,6 +170,7 @@ pub(super) fn child_keys(relation: &Relation, context: &Context<'_>) -> Result<V
             });
         }
     }
+    keys.sort_by_key(|key| key.constraint);
     Ok(keys)
 }
 
