@@ -77,9 +77,14 @@ impl Analyzer<'_> {
             && call.filter.is_none()
             && !call.star
             && !call.distinct
-            && let Some(fact) = self.session_call(schema, &call.name.name, &args)
+            && call.args.iter().all(|arg| arg.name.is_none())
         {
-            return Ok(fact);
+            if let Some(fact) = self.session_call(schema, &call.name.name, &args) {
+                return Ok(fact);
+            }
+            if let Some(answer) = self.inquiry(schema, &call.name.name, &args)? {
+                return Ok(answer);
+            }
         }
         let names: Vec<Option<&str>> = call.args.iter().map(|arg| arg.name.as_deref()).collect();
         let actual: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();

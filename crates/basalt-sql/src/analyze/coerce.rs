@@ -23,6 +23,13 @@ impl Analyzer<'_> {
     /// Converts when a conversion exists in this context; `None` when there is none.
     pub(super) fn try_coerce(&self, expr: Expr, target: TypeRef, context: CastContext) -> Result<Option<Expr>> {
         let source = expr.ty;
+        // A name that is known now is looked up now.
+        if let ExprKind::Const(Value::Text(name)) = &expr.kind
+            && target.oid == oid::REGCLASS
+            && source.oid == oid::TEXT
+        {
+            return self.registered(name, target).map(Some);
+        }
         if matches!(target.oid, oid::ANY) || types::is_polymorphic(target.oid) {
             return Ok(Some(self.settle(expr)?));
         }
@@ -225,9 +232,25 @@ impl Analyzer<'_> {
         .ok_or_else(|| error(SqlState::UNDEFINED_TABLE, format!("relation \"{}\" does not exist", parts.join("."))))
     }
 
+    /// A constant of regtype as the type's name.
+    pub(super) fn type_as_text(&self, expr: &Expr) -> Option<Expr> {
+        match expr.kind {
+            ExprKind::Const(Value::Int(number)) if expr.ty.oid == oid::REGTYPE => {
+                let name = self.shown(basalt_types::Oid(u32::try_from(number).ok()?));
+                Some(Expr::new(ExprKind::Const(Value::Text(name)), TypeRef::of(oid::TEXT)))
+            }
+            _ => None,
+        }
+    }
+
     /// Converts or reports that the types cannot be converted (CAST).
     pub(super) fn cast(&self, expr: Expr, target: TypeRef) -> Result<Expr> {
         let source = expr.ty.oid;
+        if let Some(named) = self.type_as_text(&expr)
+            && types::category(self.catalog, target.oid) == 'S'
+        {
+            return self.cast(named, target);
+        }
         self.try_coerce(expr, target, CastContext::Explicit)?.ok_or_else(|| {
             error(SqlState::CANNOT_COERCE, format!("cannot cast type {} to {}", self.shown(source), self.shown(target.oid)))
         })

@@ -18,6 +18,7 @@ mod error;
 mod expr;
 mod from;
 mod group;
+mod inquiry;
 mod names;
 mod query;
 pub mod resolve;

@@ -79,6 +79,10 @@ impl Analyzer<'_> {
         if settle {
             for target in &mut targets {
                 target.expr = self.settle(target.expr.clone())?;
+                // What a statement shows of a type is its name.
+                if let Some(name) = self.type_as_text(&target.expr) {
+                    target.expr = name;
+                }
             }
         }
         if distinct.as_ref().is_some_and(Vec::is_empty) {

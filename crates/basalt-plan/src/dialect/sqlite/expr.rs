@@ -296,6 +296,16 @@ impl Printer<'_> {
         if matches!(expr.kind, ExprKind::WholeRow { .. }) {
             return self.expr(expr);
         }
+        // A row without names: its fields are f1, f2, ….
+        if let ExprKind::Row(items) = &expr.kind {
+            self.raw("pg_record_json(");
+            for (i, item) in items.iter().enumerate() {
+                self.raw(if i == 0 { "" } else { ", " }).text(&format!("f{}", i + 1)).raw(", ");
+                self.json_text(item)?;
+            }
+            self.raw(")");
+            return Ok(());
+        }
         let base = self.base(expr.ty);
         self.raw("pg_to_json(").number(i64::from(base.oid.0)).raw(", ");
         self.expr(expr)?;

@@ -163,9 +163,9 @@ impl Printer<'_> {
                 Ok(())
             }
             ("to_json", [a]) => self.json_of(a),
-            ("to_jsonb", [a]) if matches!(a.kind, ExprKind::WholeRow { .. }) => {
+            ("to_jsonb", [a]) if matches!(a.kind, ExprKind::WholeRow { .. } | ExprKind::Row(_)) => {
                 self.raw("pg_cast(");
-                self.expr(a)?;
+                self.json_text(a)?;
                 self.raw(", 114, -1, 3802, -1, 1)");
                 Ok(())
             }
@@ -240,8 +240,8 @@ impl Printer<'_> {
 
     /// `to_json(x)`: NULL stays NULL.
     fn json_of(&mut self, a: &Expr) -> Result<(), SqlError> {
-        if matches!(a.kind, ExprKind::WholeRow { .. }) {
-            return self.expr(a);
+        if matches!(a.kind, ExprKind::WholeRow { .. } | ExprKind::Row(_)) {
+            return self.json_text(a);
         }
         self.raw("CASE WHEN ");
         self.expr(a)?;
@@ -279,6 +279,12 @@ impl Printer<'_> {
         let base = self.base(first.ty);
         let type_name = pg::builtin(base.oid).map_or("text", |b| b.name);
         let mark = if distinct { "DISTINCT " } else { "" };
+        // PostgreSQL finds equal values by sorting them, so they come sorted.
+        let sorted = [Order { expr: first.clone(), descending: false, nulls_first: false }];
+        let order_by = match imp {
+            "array_agg" | "json_agg" | "jsonb_agg" if distinct && order_by.is_empty() => &sorted[..],
+            _ => order_by,
+        };
         match imp {
             "count" => {
                 self.raw("count(").raw(mark);
@@ -324,6 +330,9 @@ impl Printer<'_> {
                 // NULL, not an empty array, without rows.
                 self.raw("nullif(json_group_array(").raw(mark);
                 self.element(first)?;
+                if let Some(collation) = self.collation(first.ty).filter(|_| distinct) {
+                    self.raw(" COLLATE ").raw(collation);
+                }
                 self.order_by(order_by)?;
                 self.raw(")");
                 return Ok(", '[]')");
@@ -331,6 +340,16 @@ impl Printer<'_> {
             "json_agg" | "jsonb_agg" => {
                 self.raw("pg_").raw(imp).raw("(").raw(mark);
                 self.json_text(first)?;
+                // Their JSON compares as they do.
+                if let Some(collation) = self.collation(first.ty)
+                    && distinct
+                    && matches!(base.oid, oid::NUMERIC | oid::JSONB | oid::CITEXT)
+                {
+                    self.raw(" COLLATE ").raw(collation);
+                }
+            }
+            "json_object_agg" | "jsonb_object_agg" if distinct => {
+                return Err(SqlError::unsupported(format!("{name}(DISTINCT …)")));
             }
             "json_object_agg" | "jsonb_object_agg" => {
                 let Some(value) = args.get(1) else { return Err(SqlError::internal("an object aggregate without values")) };
@@ -344,7 +363,10 @@ impl Printer<'_> {
                     return Err(SqlError::unsupported(format!("the aggregate {name}")));
                 };
                 self.raw(&function).raw("(").raw(mark);
-                self.list(args)?;
+                match args {
+                    [only] if distinct => self.collated(only)?,
+                    args => self.list(args)?,
+                }
             }
         }
         self.order_by(order_by)?;

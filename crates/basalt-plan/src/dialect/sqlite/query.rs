@@ -40,6 +40,18 @@ impl Printer<'_> {
                 let width = rows.first().map_or(0, Vec::len);
                 // VALUES takes no LIMIT of its own.
                 let named = named || query.limit.is_some() || query.offset.is_some();
+                // A list of VALUES sees no rows of outer queries where SELECT does.
+                if named && !facts::free_ranges_of_query(query).is_empty() {
+                    for (i, row) in rows.iter().enumerate() {
+                        self.raw(if i == 0 { "SELECT " } else { " UNION ALL SELECT " });
+                        for (at, value) in row.iter().enumerate() {
+                            self.raw(if at == 0 { "" } else { ", " });
+                            self.expr(value)?;
+                            self.raw(&format!(" AS c{}", at + 1));
+                        }
+                    }
+                    return self.limits(query.limit.as_ref(), query.offset.as_ref());
+                }
                 if named {
                     self.raw("SELECT ");
                     for i in 1..=width {
