@@ -219,9 +219,6 @@ impl Ddl {
             columns.push(column.attnum);
         }
         let include = self.include_columns(table, &key.include)?;
-        if key.nulls_not_distinct && columns.iter().any(|a| table.column_at(*a).is_some_and(|c| !c.not_null)) {
-            return Err(Refusal::unsupported("NULLS NOT DISTINCT on nullable columns", "make the columns NOT NULL"));
-        }
         let schema = self.catalog.schema_name(table.schema).to_owned();
         let name = match &key.name {
             Some(name) => {
@@ -403,6 +400,14 @@ impl Ddl {
                 format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name),
             ));
         }
+        // SQLite refers to plain unique indexes only.
+        let plain = |index: &&Index| index.unique && !index.nulls_not_distinct;
+        if !has_key(target.indexes.iter().filter(plain), &target_columns) {
+            return Err(Refusal::unsupported(
+                "foreign keys to columns that are unique with NULLS NOT DISTINCT",
+                "add a unique constraint without it",
+            ));
+        }
         if columns.len() != target_columns.len() {
             return Err(Refusal::invalid(
                 SqlState::INVALID_FOREIGN_KEY,
@@ -425,14 +430,13 @@ impl Ddl {
                 self.fk_types(&name, (&from.name, from.type_ref()), (&to.name, to.type_ref()))?;
             }
         }
-        if references.match_full && columns.len() > 1 {
-            return Err(Refusal::unsupported(
-                "MATCH FULL on several columns",
-                "make the columns NOT NULL, or add CHECK (num_nulls(a, b) IN (0, 2))",
+        let set_columns = references.set_columns.iter().map(|c| self.fk_column(table, c)).collect::<Result<Vec<i16>>>()?;
+        if let Some(at) = set_columns.iter().position(|set| !columns.contains(set)) {
+            let name = references.set_columns.get(at).map_or("", String::as_str);
+            return Err(Refusal::invalid(
+                SqlState::new(b"42P10"),
+                format!("column \"{name}\" referenced in ON DELETE SET action must be part of foreign key"),
             ));
-        }
-        if !references.set_columns.is_empty() {
-            return Err(Refusal::unsupported("ON DELETE SET … (columns)", "set all columns of the key, or use a trigger"));
         }
         let (on_delete, on_update) = (action(references.on_delete), action(references.on_update));
         for attnum in &columns {
@@ -449,7 +453,7 @@ impl Ddl {
                 on_delete,
                 on_update,
                 match_full: references.match_full,
-                set_columns: Vec::new(),
+                set_columns,
             },
             deferral: deferral(references.deferrable),
             validated: !key.not_valid,
@@ -548,9 +552,13 @@ impl Ddl {
 
 /// Whether a unique index without predicate or expressions has exactly these columns.
 pub(super) fn has_key_on(table: &Relation, columns: &[i16]) -> bool {
+    has_key(table.indexes.iter(), columns)
+}
+
+fn has_key<'i>(mut indexes: impl Iterator<Item = &'i Index>, columns: &[i16]) -> bool {
     let wanted: BTreeSet<i16> = columns.iter().copied().collect();
     wanted.len() == columns.len()
-        && table.indexes.iter().any(|index| {
+        && indexes.any(|index| {
             let keys: Option<BTreeSet<i16>> = index
                 .keys
                 .iter()

@@ -157,15 +157,6 @@ impl Ddl {
             Some(filter) => Some(self.row_expr(filter, &table, Place::IndexPredicate)?),
             None => None,
         };
-        if create.unique && create.nulls_not_distinct {
-            let nullable = keys.iter().any(|k| match k.term {
-                IndexTerm::Column(attnum) => table.column_at(attnum).is_some_and(|c| !c.not_null),
-                IndexTerm::Expr(_) => true,
-            });
-            if nullable {
-                return Err(Refusal::unsupported("NULLS NOT DISTINCT on nullable columns", "make the columns NOT NULL"));
-            }
-        }
         let name = match &create.name {
             Some(name) => {
                 self.new_index_name(&table, name)?;

@@ -8,7 +8,7 @@ use basalt_engine::Engine;
 use basalt_sqlite::{SqliteEngine, SqliteOptions};
 use basalt_types::Value;
 
-use crate::support::{db, db_with};
+use crate::support::{Db, db, db_with};
 
 #[test]
 fn a_read_after_an_acknowledged_write_sees_it() {
@@ -133,4 +133,38 @@ fn another_databases_file_is_left_alone() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
     let Err(error) = SqliteEngine::open(SqliteOptions::new(&path)) else { panic!("it opened") };
     assert_eq!(error.message, "the database file was not made by Basalt");
+}
+
+/// Until format 1 SQLite deleted referring rows by itself, without their triggers.
+#[test]
+fn a_file_of_format_1_is_brought_to_ours() {
+    let db = db();
+    db.must(
+        "create table p (id int primary key); create table c (id int primary key, p_id int references p on delete cascade);
+         create table gone (id int);
+         create function f() returns trigger language plpgsql as $$ begin insert into gone values (old.id); return old; end $$;
+         create trigger x after delete on c for each row execute function f();
+         insert into p values (1); insert into c values (1, 1)",
+    );
+    let Db { engine, folder, .. } = db;
+    engine.close();
+    drop(engine);
+    let path = folder.path().join("data.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'ON DELETE NO ACTION', 'ON DELETE CASCADE') WHERE name = 'public.c';
+         PRAGMA writable_schema = RESET;
+         UPDATE basalt_meta SET value = 1 WHERE key = 'format';",
+    )
+    .unwrap();
+    drop(file);
+    let engine = SqliteEngine::open(SqliteOptions::new(&path)).unwrap();
+    engine.run_seed("delete from p").unwrap();
+    engine.close();
+    drop(engine);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let one = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((one("SELECT count(*) FROM \"public.gone\""), one("SELECT count(*) FROM \"public.c\"")), (1, 0));
+    assert_eq!(one("SELECT value FROM basalt_meta WHERE key = 'format'"), 2);
 }
