@@ -141,7 +141,7 @@ impl SqliteEngine {
             };
             let _ = reply.send(result);
         }))?;
-        answer.await.map_err(|_| error::closing())?
+        answer.await.map_err(|_| self.readers.dropped())?
     }
 
     fn ready(&self, run: &Run) -> Result<Ready, RunError> {
@@ -265,7 +265,7 @@ impl Engine for SqliteEngine {
                 });
                 let _ = reply.send(result);
             }))?;
-            answer.await.map_err(|_| error::closing())?
+            answer.await.map_err(|_| self.readers.dropped())?
         })
     }
 
@@ -295,6 +295,7 @@ impl Engine for SqliteEngine {
                 ("reads_moved_to_pool", get(&counters.reads_moved)),
                 ("snapshots", get(&counters.snapshots)),
                 ("checkpoints", get(&counters.checkpoints)),
+                ("panics", get(&counters.panics)),
             ],
         }
     }

@@ -23,6 +23,7 @@ pub(crate) struct Counters {
     pub(crate) reads_moved: AtomicU64,
     pub(crate) snapshots: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
+    pub(crate) panics: AtomicU64,
 }
 
 /// Shared by writer, readers and the engine's door.

@@ -6,6 +6,7 @@
 pub(crate) mod answer;
 mod slot;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -114,6 +115,11 @@ impl Readers {
         }
     }
 
+    /// Why a queued read was dropped without an answer: the engine closes, or the read panicked.
+    pub(crate) fn dropped(&self) -> SqlError {
+        if self.sender.lock().is_none() { error::closing() } else { SqlError::internal("a read failed inside the engine") }
+    }
+
     /// Reads that wait.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
@@ -131,8 +137,14 @@ impl Readers {
                 }
             }
             if let Some(slot) = guard.as_mut() {
-                job(slot);
-                self.note_kept(slot);
+                if catch_unwind(AssertUnwindSafe(|| job(slot))).is_ok() {
+                    self.note_kept(slot);
+                } else {
+                    // Whoever waits sees its reply gone. What the connection was left in is not worth finding out.
+                    self.shared.counters.panics.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!("a read panicked");
+                    *guard = None;
+                }
             }
         }
     }
@@ -216,6 +228,10 @@ impl NearSlot<'_> {
 
 impl Drop for NearSlot<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The edge answers 500 and counts it; the connection is not used again.
+            *self.guard = None;
+        }
         if let Some(slot) = self.guard.as_ref() {
             self.readers.note_kept(slot);
         }

@@ -168,3 +168,28 @@ fn a_file_of_format_1_is_brought_to_ours() {
     assert_eq!((one("SELECT count(*) FROM \"public.gone\""), one("SELECT count(*) FROM \"public.c\"")), (1, 0));
     assert_eq!(one("SELECT value FROM basalt_meta WHERE key = 'format'"), 2);
 }
+
+#[test]
+fn a_panic_ends_its_own_request_only() {
+    let db = db_with(|options| options.readers = 2);
+    db.must("create table n (id int primary key)");
+    let panics = || db.engine.figures().counters.iter().find(|(name, _)| *name == "panics").map(|(_, n)| *n);
+    for i in 0..5 {
+        let error = db
+            .transaction::<()>(move |tx| {
+                tx.query("insert into n values (99)", &[])?;
+                panic!("on purpose");
+            })
+            .expect_err("it panicked");
+        assert_eq!(error.state.as_str(), "XX000", "{error}");
+        // More panics than there are readers.
+        let error = db
+            .runtime()
+            .block_on(basalt_engine::snapshot::<(), _>(&*db.engine as &dyn Engine, |_| panic!("on purpose")))
+            .expect_err("it panicked");
+        assert_eq!(error.state.as_str(), "XX000", "{error}");
+        db.query("insert into n values ($1)", &[Value::Int(i)]).unwrap();
+        assert_eq!(db.value("select count(*) from n"), Value::Int(i + 1), "nothing of the panicked one is there");
+    }
+    assert_eq!(panics(), Some(10));
+}
