@@ -13,6 +13,7 @@ pub mod route;
 pub mod server;
 pub mod service;
 pub mod site;
+pub mod wire;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -175,5 +176,7 @@ impl Gateway {
     }
 }
 
+#[cfg(test)]
+mod panics;
 #[cfg(test)]
 mod tests;

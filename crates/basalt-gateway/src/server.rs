@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::Gateway;
+use crate::wire::Wire;
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +173,7 @@ async fn serve(gateway: &Arc<Gateway>, mut accepted: mpsc::UnboundedReceiver<Acc
             let gateway = Arc::clone(&own);
             async move { Ok::<_, std::convert::Infallible>(gateway.answer(peer.ip(), request).await.map(Full::new)) }
         });
+        let stream = Wire::new(stream, gateway.config.max_header_bytes, gateway.config.send_timeout);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let gateway = Arc::clone(gateway);
         tokio::spawn(async move {

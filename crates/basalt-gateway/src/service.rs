@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use crate::identity::{Identity, Refused, identify};
 use crate::route::{self, Health, Route};
-use crate::{Gateway, cors, hosts, reply};
+use crate::{Gateway, cors, hosts, reply, wire};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
 
@@ -77,7 +77,11 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
+        if route == Route::Site && request.uri().path() == wire::MALFORMED {
+            return reply::message(StatusCode::BAD_REQUEST, "The request line is not valid");
+        }
+        let is_too_long = route == Route::Site && request.uri().path() == wire::TOO_LONG;
+        if is_too_long || request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
             return reply::message(StatusCode::URI_TOO_LONG, "The address is too long");
         }
         // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.

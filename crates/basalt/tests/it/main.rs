@@ -2,6 +2,7 @@
 //!
 //! - `commands.rs`: each command with its exit codes and what it leaves behind;
 //! - `config.rs`: settings from every source, and what they do;
+//! - `edge.rs`: slow, silent and odd clients;
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
 //! - `bounded.rs`: one user's requests while strangers send the worst they can;
@@ -12,6 +13,7 @@
 mod bounded;
 mod commands;
 mod config;
+mod edge;
 mod footprint;
 mod hostile;
 mod kill_nine;
