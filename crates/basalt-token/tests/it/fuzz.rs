@@ -7,6 +7,8 @@ use basalt_token::{TokenError, Verifier};
 use basalt_types::{Secret, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -66,6 +68,37 @@ fn expected(claims: &Value) -> Result<(), TokenError> {
     }
 }
 
+/// The names of an object's members, each as often as it stands there.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// RFC 7519, section 4: claims that come twice are refused, or the last of them counts. Those of the RFC itself are refused.
+fn has_twice(text: &str) -> bool {
+    let names = serde_json::from_str::<Names>(text).map(|names| names.0).unwrap_or_default();
+    ["iss", "sub", "aud", "exp", "nbf"].iter().any(|registered| names.iter().filter(|name| name == registered).count() > 1)
+}
+
 #[test]
 fn fuzz_tokens() {
     let secret = Secret::new(SECRET);
@@ -85,6 +118,7 @@ fn fuzz_tokens() {
         let as_claims = verifier.verify(&token, NOW).map(drop);
         if token.len() <= 16 << 10 {
             let wanted = claims.as_ref().map_or(Err(TokenError::Claims), expected);
+            let wanted = if has_twice(text) { Err(TokenError::Claims) } else { wanted };
             assert_eq!(as_claims, wanted, "signed claims");
         } else {
             assert!(as_claims.is_err(), "a token of {} bytes", token.len());
@@ -103,4 +137,14 @@ fn fuzz_tokens() {
         }
         seen(format!("{as_token:?} {as_claims:?} {as_header:?}"))
     });
+}
+
+/// Found by the target above.
+#[test]
+fn claims_that_come_twice_are_refused() {
+    let verifier = Verifier::new(&Secret::new(SECRET), None);
+    let verify = |claims: &str| verifier.verify(&signed(HEADER, claims), NOW).map(drop);
+    assert_eq!(verify(r#"{"sub":"a","role":"anon","sub":"b"}"#), Err(TokenError::Claims));
+    assert_eq!(verify(r#"{"exp":1700003600,"exp":1600000000}"#), Err(TokenError::Claims));
+    assert_eq!(verify(r#"{"sub":"a","role":"anon"}"#), Ok(()));
 }
