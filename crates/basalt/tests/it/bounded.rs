@@ -20,11 +20,23 @@ const WARM: u64 = 50;
 const READS: u64 = 100;
 const WRITES: u64 = 20;
 
+/// Rows of one statement: a series has its limit.
+const AT_ONCE: u64 = 500_000;
+
 fn project(rows: u64) -> Project {
+    let fill: String = (0..rows.div_ceil(AT_ONCE))
+        .map(|part| {
+            let (first, last) = (part * AT_ONCE + 1, ((part + 1) * AT_ONCE).min(rows));
+            format!(
+                "insert into public.big (id, parent_id, body)
+                 select n, nullif(n / 2, 0), repeat('abcdefghij', 8) || n from generate_series({first}, {last}) as s (n);"
+            )
+        })
+        .collect();
     Project::new().config("project_id = \"bounded\"").migration(&format!(
         "create table public.big (id bigint primary key, parent_id bigint references public.big (id), body text not null, note text);
          create table public.mine (id bigint primary key, owner uuid not null default auth.uid(), body text not null);
-         insert into public.big (id, parent_id, body) select n, nullif(n / 2, 0), repeat('abcdefghij', 8) || n from generate_series(1, {rows}) as s (n);
+         {fill}
          insert into public.mine values (1, '{ADA}', 'first');
          alter table public.big enable row level security;
          alter table public.mine enable row level security;
