@@ -46,11 +46,17 @@ impl Writer {
     }
 
     /// Runs one batch of jobs that may take long; those without a turn wait for the next one.
+    #[allow(clippy::disallowed_methods)] // monotonic time of a batch
     pub(super) fn run_once(&mut self, jobs: Vec<Job>) {
         let tried = self.accept(jobs);
         if !tried.is_empty() {
+            let began = Instant::now();
             let back = self.run_together(tried);
             self.turns.give_back(back);
+            let took = began.elapsed();
+            if took > SLICE {
+                self.turns.tried(took);
+            }
         }
     }
 
@@ -75,9 +81,12 @@ impl Writer {
     fn hold(&mut self, job: Job) {
         let (who, habit) = (job.terms.who, std::sync::Arc::clone(&job.terms.habit));
         let began = Instant::now();
-        self.run_alone(job);
+        let went_well = self.run_alone(job);
         let took = began.elapsed();
-        habit.note(took > SLICE);
+        // What ended at once because its time was over says nothing of its program.
+        if took > SLICE || went_well {
+            habit.note(took > SLICE);
+        }
         if took > SLICE {
             self.turns.held(who, took);
             self.shared.counters.jobs_long.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +106,11 @@ impl Writer {
         let mut waiting = VecDeque::from(std::mem::take(&mut jobs));
         while let Some(job) = waiting.pop_front() {
             let outcome = self.run_in_savepoint(&job);
-            job.terms.habit.note(matches!(outcome, Outcome::TooLong | Outcome::AllLost(None)));
+            match &outcome {
+                Outcome::TooLong | Outcome::AllLost(None) => job.terms.habit.note(true),
+                Outcome::Done(Ok(_)) => job.terms.habit.note(false),
+                Outcome::Done(Err(_)) | Outcome::AllLost(Some(_)) => {}
+            }
             match outcome {
                 Outcome::Done(answer) => done.push((job, answer)),
                 Outcome::TooLong => self.turns.put_alone(job, most),
@@ -129,10 +142,12 @@ impl Writer {
         }
     }
 
-    /// Runs one job in a transaction of its own.
-    fn run_alone(&mut self, job: Job) {
+    /// Runs one job in a transaction of its own. Says whether it went well.
+    fn run_alone(&mut self, job: Job) -> bool {
         let answer = self.transact(&job);
+        let went_well = answer.is_ok();
         let _ = job.reply.send(answer);
+        went_well
     }
 
     fn transact(&mut self, job: &Job) -> Result<Boxed, RunError> {

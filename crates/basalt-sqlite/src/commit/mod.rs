@@ -251,7 +251,7 @@ impl Writer {
                 self.turns.serve_short(Instant::now());
                 self.run(batch);
             }
-            let doubtful = self.turns.take_doubtful();
+            let doubtful = self.turns.take_doubtful(now);
             if !doubtful.is_empty() {
                 self.run_once(doubtful);
             }

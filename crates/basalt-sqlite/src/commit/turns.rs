@@ -3,7 +3,8 @@
 //! A write that runs alone holds the only writer for as long as its statement may take. So that a few of them in a row do not keep
 //! everybody else out, the writer rests from them: after one that took a time T, short writes are served for as long again before the
 //! next one, unless none comes. What took too long for a batch is remembered with its program ([`Habit`]): the next of its kind waits
-//! behind the short ones, and gets its try in a batch of its own. Among those that run alone, callers take turns.
+//! behind the short ones, and gets its try in a batch of its own, whose time is owed to the short ones too. Among those that run
+//! alone, callers take turns.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +104,12 @@ impl Turns {
     /// A job held the writer alone for so long.
     pub(super) fn held(&mut self, who: u64, took: Duration) {
         self.last = Some(who);
-        self.owed = took;
+        self.tried(took);
+    }
+
+    /// Jobs that may take long were tried for so long: short writes are owed that time too.
+    pub(super) fn tried(&mut self, took: Duration) {
+        self.owed += took;
         self.rest = None;
     }
 
@@ -130,7 +136,7 @@ impl Turns {
     pub(super) fn wait(&mut self, now: Instant) -> Wait {
         if self.is_empty() {
             Wait::Nothing
-        } else if !self.doubtful.is_empty() || self.may_hold(now) {
+        } else if self.may_hold(now) {
             Wait::Now
         } else {
             self.rest.as_ref().map_or(Wait::Now, |rest| Wait::Until(rest.end()))
@@ -147,7 +153,10 @@ impl Turns {
     }
 
     /// Those to try in a batch of their own.
-    pub(super) fn take_doubtful(&mut self) -> Vec<Job> {
+    pub(super) fn take_doubtful(&mut self, now: Instant) -> Vec<Job> {
+        if !self.may_hold(now) {
+            return Vec::new();
+        }
         Vec::from(std::mem::take(&mut self.doubtful))
     }
 

@@ -78,7 +78,9 @@ fn answers_are_true(fault: Fault, expected: &str, length: usize, span: u64) {
         db.fs.heal();
         assert_eq!(stored(&db), i64::try_from(promised.len()).expect("few"), "after number {id}");
     }
-    assert!(failures > 3, "the fault was met {failures} times only");
+    // A lone commit that fails is an error, one of a batch is tried again; either way the fault was there.
+    let met = db.fs.counts().failed;
+    assert!(met > 3, "the fault was met {met} times only, with {failures} errors");
     put(&db, 100, 10).expect("the disk is well again");
     let sum = promised.iter().map(|id| i64::from(*id)).sum::<i64>() + 100;
     let path = db.path();

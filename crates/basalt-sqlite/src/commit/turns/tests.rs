@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use basalt_engine::{Boxed, RunError};
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
-use super::{Habit, Turns, Wait};
+use super::{Habit, QUIET_PART, SHORTEST_QUIET, Turns, Wait};
 use crate::commit::{Job, Kind, Terms};
 
 const MOST: usize = 4;
@@ -109,11 +109,18 @@ fn what_was_slow_is_tried_apart_and_rehabilitated() {
     turns.put_off(second, MOST);
     turns.held(1, LONG);
     turns.serve_short(begin);
-    assert_eq!(turns.wait(begin), Wait::Now, "a try in a batch is no holding");
-    let mut tried = turns.take_doubtful();
+    let over = begin + SHORTEST_QUIET.max(LONG / QUIET_PART);
+    assert_eq!(turns.wait(begin), Wait::Until(over), "a rest is the short ones' alone");
+    assert!(turns.take_doubtful(begin).is_empty());
+    assert_eq!(turns.wait(over), Wait::Now);
+    let mut tried = turns.take_doubtful(over);
     let back = tried.split_off(1);
     turns.give_back(back);
-    assert_eq!(turns.take_doubtful().iter().map(|job| job.terms.who).collect::<Vec<_>>(), [2]);
+    turns.tried(LONG);
+    turns.serve_short(over);
+    assert_eq!(turns.wait(over), Wait::Until(over + SHORTEST_QUIET.max(LONG / QUIET_PART)), "what was tried is owed too");
+    let later = over + LONG;
+    assert_eq!(turns.take_doubtful(later).iter().map(|job| job.terms.who).collect::<Vec<_>>(), [2]);
     habit.note(false);
     assert!(!habit.is_slow());
 }
