@@ -1,13 +1,14 @@
 //! The edge that every HTTP request passes through: connections, limits, CORS, request ids, who is asking, routing, static files,
 //! health, metrics, logs. What is true for every route stands here; anything about one route belongs in its surface.
 //!
-//! The journey of one request is [`service`]: read it first. [`identity`] says how headers become a session.
+//! The journey of one request is [`service`]: read it first; `near.rs` is the short way of most reads. [`identity`] says how headers become a session.
 //! To add a surface: a field in [`Surfaces`], a prefix in `route.rs`, an arm in `service.rs`.
 
 pub mod cors;
 pub mod figures;
 pub mod hosts;
 pub mod identity;
+mod near;
 pub mod reply;
 pub mod route;
 pub mod server;
@@ -159,6 +160,8 @@ pub struct Gateway {
     pub figures: Figures,
     permits: Arc<tokio::sync::Semaphore>,
     site: Option<site::Site>,
+    /// Unlike any other gateway's of this process: what threads remember of headers is remembered for these keys and settings.
+    number: u64,
 }
 
 impl Gateway {
@@ -172,7 +175,7 @@ impl Gateway {
     ) -> Self {
         let permits = Arc::new(tokio::sync::Semaphore::new(config.max_concurrent_requests));
         let site = config.public_dir.clone().map(site::Site::new);
-        Self { config, keys, verifier, clock, surfaces, figures: Figures::new(), permits, site }
+        Self { config, keys, verifier, clock, surfaces, figures: Figures::new(), permits, site, number: near::next_number() }
     }
 }
 

@@ -3,12 +3,14 @@
 //! One thread accepts; as many threads as there are cores serve, each with a runtime of its own. A connection stays on its core, so
 //! no work and no memory moves between cores, and each core has a reading connection of the database to itself.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::Either;
 use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -157,8 +159,8 @@ async fn serve(gateway: &Arc<Gateway>, mut accepted: mpsc::UnboundedReceiver<Acc
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(gateway.config.header_timeout)
-        .max_buf_size(gateway.config.max_header_bytes.max(8192))
-        .max_headers(128);
+        // At most a hundred headers, hyper's default: any number set here would be room taken anew for each request.
+        .max_buf_size(gateway.config.max_header_bytes.max(8192));
     while let Some(Accepted { stream, peer, place }) = accepted.recv().await {
         let held = Held { open: Arc::clone(open), _place: place };
         let stream = match TcpStream::from_std(stream) {
@@ -169,9 +171,14 @@ async fn serve(gateway: &Arc<Gateway>, mut accepted: mpsc::UnboundedReceiver<Acc
             }
         };
         let own = Arc::clone(gateway);
-        let service = service_fn(move |request| {
-            let gateway = Arc::clone(&own);
-            async move { Ok::<_, std::convert::Infallible>(gateway.answer(peer.ip(), request).await.map(Full::new)) }
+        let service = service_fn(move |request| match own.answer_now(peer.ip(), &request) {
+            Some(response) => Either::Left(ready(Ok::<_, Infallible>(response.map(Full::new)))),
+            None => {
+                let gateway = Arc::clone(&own);
+                // Boxed, so that hyper moves a pointer where the future of a short answer is short.
+                let answer = async move { Ok(gateway.answer(peer.ip(), request).await.map(Full::new)) };
+                Either::Right(Box::pin(answer))
+            }
         });
         let stream = Wire::new(stream, gateway.config.max_header_bytes, gateway.config.send_timeout);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));

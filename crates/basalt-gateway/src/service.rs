@@ -17,7 +17,7 @@ use crate::identity::{Identity, Refused, identify};
 use crate::route::{self, Health, Route};
 use crate::{Gateway, cors, hosts, reply, wire};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
 
 /// Where a page finds the URL and the publishable key.
 const DISCOVERY: &str = "/.well-known/basalt.json";
@@ -43,7 +43,7 @@ impl Gateway {
             Err(_) => {
                 // The panic hook has logged where; the caller learns only that it was our fault.
                 self.figures.panicked();
-                tracing::error!(request.id = %id, surface = route.label(), "a request panicked");
+                tracing::error!(request.id = %id.to_str().unwrap_or_default(), surface = route.label(), "a request panicked");
                 reply::json(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     &serde_json::json!({"code": "XX000", "message": "Internal error", "details": null, "hint": null}),
@@ -51,22 +51,16 @@ impl Gateway {
             }
         };
         drop(in_flight);
-        let headers = response.headers_mut();
-        if route.is_wire() {
-            cors::open(headers);
-        }
-        headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert(REQUEST_ID, value);
-        }
+        dress(route, response.headers_mut());
+        response.headers_mut().insert(REQUEST_ID, id.clone());
         let took = started.elapsed();
         self.figures.answered(route, response.status(), took);
         let status = response.status().as_u16();
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         if status >= 500 {
-            tracing::warn!(request.id = %id, surface = route.label(), %method, status, duration_us = us, "request failed");
+            tracing::warn!(request.id = %id.to_str().unwrap_or_default(), surface = route.label(), %method, status, duration_us = us, "request failed");
         } else {
-            tracing::debug!(request.id = %id, surface = route.label(), %method, status, duration_us = us, "request");
+            tracing::debug!(request.id = %id.to_str().unwrap_or_default(), surface = route.label(), %method, status, duration_us = us, "request");
         }
         response
     }
@@ -80,14 +74,11 @@ impl Gateway {
         if route == Route::Site && request.uri().path() == wire::MALFORMED {
             return reply::message(StatusCode::BAD_REQUEST, "The request line is not valid");
         }
-        let is_too_long = route == Route::Site && request.uri().path() == wire::TOO_LONG;
-        if is_too_long || request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
+        if route == Route::Site && request.uri().path() == wire::TOO_LONG {
             return reply::message(StatusCode::URI_TOO_LONG, "The address is too long");
         }
-        // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.
-        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if headers > self.config.max_header_bytes {
-            return reply::message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large");
+        if let Some((status, text)) = self.oversized(&request) {
+            return reply::message(status, text);
         }
         if route.is_wire() && cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight(request.headers());
@@ -108,6 +99,17 @@ impl Gateway {
             Route::NotServed => reply::message(StatusCode::NOT_FOUND, "This API is not served by this version"),
             Route::Metrics | Route::Site | Route::Health(_) => self.page(peer, route, &request).await,
         }
+    }
+
+    /// What is too large about a request's head.
+    pub(crate) fn oversized<B>(&self, request: &Request<B>) -> Option<(StatusCode, &'static str)> {
+        if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
+            return Some((StatusCode::URI_TOO_LONG, "The address is too long"));
+        }
+        // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.
+        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let too_large = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large");
+        (headers > self.config.max_header_bytes).then_some(too_large)
     }
 
     fn health(&self, health: Health) -> Response<Bytes> {
@@ -170,35 +172,60 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let query_key = query_value(request.uri().query(), "apikey");
-        let identity = match identify(request.headers(), query_key, &self.keys, &self.verifier, self.clock.now()) {
+        if route == Route::Rest {
+            return self.rest(prefix, request).await;
+        }
+        let identity = match self.identity(&request) {
             Ok(identity) => identity,
             Err(Refused::NoKey) if route == Route::Auth && is_open(&request.uri().path()[prefix..]) => {
                 Identity { api_role: None, bearer: None }
             }
             Err(refused) => return refusal(refused),
         };
-        let request = match self.collect(prefix, request).await {
+        let request = match self.collect(request).await.and_then(|request| without_prefix(prefix, request)) {
             Ok(request) => request,
             Err(response) => return response,
         };
-        match route {
-            Route::Rest => match self.rest_session(&identity) {
-                Ok(session) => self.surfaces.rest.handle(&session, request).await,
-                Err(response) => *response,
+        let base_url = self.base_url(peer, request.headers());
+        let facts = basalt_auth::RequestFacts {
+            client_ip: self.client_address(peer, request.headers()),
+            base_url: &base_url,
+            bearer: identity.bearer.as_ref().map(|(token, _)| token.as_str()),
+            api_role: identity.api_role,
+            user_agent: header(request.headers(), USER_AGENT.as_str()).map(str::to_owned),
+        };
+        self.surfaces.auth.handle(&facts, request).await
+    }
+
+    /// REST: the session is often known by its headers.
+    async fn rest<B>(&self, prefix: usize, request: Request<B>) -> Response<Bytes>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let now = self.clock.now();
+        let session = match self.known_session(request.headers(), now) {
+            Some(session) => Ok(session),
+            None => match self.identity(&request) {
+                Ok(identity) => {
+                    self.rest_session(&identity).inspect(|session| self.remember(request.headers(), &identity, session, now))
+                }
+                Err(refused) => return refusal(refused),
             },
-            _ => {
-                let base_url = self.base_url(peer, request.headers());
-                let facts = basalt_auth::RequestFacts {
-                    client_ip: self.client_address(peer, request.headers()),
-                    base_url: &base_url,
-                    bearer: identity.bearer.as_ref().map(|(token, _)| token.as_str()),
-                    api_role: identity.api_role,
-                    user_agent: header(request.headers(), USER_AGENT.as_str()).map(str::to_owned),
-                };
-                self.surfaces.auth.handle(&facts, request).await
-            }
+        };
+        let request = match self.collect(request).await {
+            Ok(request) => request,
+            Err(response) => return response,
+        };
+        match session {
+            Ok(session) => self.surfaces.rest.handle_below(prefix, &session, request).await,
+            Err(response) => *response,
         }
+    }
+
+    fn identity<B>(&self, request: &Request<B>) -> Result<Identity, Refused> {
+        let query_key = query_value(request.uri().query(), "apikey");
+        identify(request.headers(), query_key, &self.keys, &self.verifier, self.clock.now())
     }
 
     /// The session for REST, or REST's own refusal.
@@ -213,17 +240,13 @@ impl Gateway {
         }
     }
 
-    /// The request with its whole body, its path less the prefix.
-    async fn collect<B>(&self, prefix: usize, request: Request<B>) -> Result<Request<Bytes>, Response<Bytes>>
+    /// The request with its whole body.
+    async fn collect<B>(&self, request: Request<B>) -> Result<Request<Bytes>, Response<Bytes>>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (mut parts, body) = request.into_parts();
-        let path_and_query = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-        let rest = &path_and_query[prefix..];
-        let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-        parts.uri = rest.parse().map_err(|_| reply::message(StatusCode::BAD_REQUEST, "The address is not valid"))?;
+        let (parts, body) = request.into_parts();
         if body.is_end_stream() || parts.method == Method::GET || parts.method == Method::HEAD {
             return Ok(Request::from_parts(parts, Bytes::new()));
         }
@@ -294,6 +317,23 @@ fn is_open(path: &str) -> bool {
     )
 }
 
+/// A request whose path begins behind a prefix.
+fn without_prefix(prefix: usize, mut request: Request<Bytes>) -> Result<Request<Bytes>, Response<Bytes>> {
+    let path_and_query = request.uri().path_and_query().map_or("/", |p| p.as_str());
+    let rest = path_and_query.get(prefix..).unwrap_or_default();
+    let rest = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+    *request.uri_mut() = rest.parse().map_err(|_| reply::message(StatusCode::BAD_REQUEST, "The address is not valid"))?;
+    Ok(request)
+}
+
+/// The headers every answer of a route carries, less the request's id.
+pub(crate) fn dress(route: Route, headers: &mut HeaderMap) {
+    if route.is_wire() {
+        cors::open(headers);
+    }
+    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
 fn refusal(refused: Refused) -> Response<Bytes> {
     match refused {
         Refused::NoKey => reply::json(
@@ -312,25 +352,33 @@ fn refusal(refused: Refused) -> Response<Bytes> {
 }
 
 /// The request's id: a proxy's, when it is one we trust, else a new one.
-fn request_id(headers: &HeaderMap, peer: IpAddr, proxies: &[crate::Network]) -> String {
+pub(crate) fn request_id(headers: &HeaderMap, peer: IpAddr, proxies: &[crate::Network]) -> HeaderValue {
     if proxies.iter().any(|n| n.contains(peer))
-        && let Some(given) = header(headers, "x-request-id").or_else(|| header(headers, REQUEST_ID.as_str()))
+        && let Some(given) = headers.get("x-request-id").or_else(|| headers.get(REQUEST_ID))
         && !given.is_empty()
         && given.len() <= LONGEST_REQUEST_ID
-        && given.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && given.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
     {
-        return given.to_owned();
+        return given.clone();
     }
     fresh_id()
 }
 
-/// Unique in this process and, by its random start, unlikely to repeat elsewhere; no secret depends on it.
-fn fresh_id() -> String {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static START: OnceLock<u64> = OnceLock::new();
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let start = *START.get_or_init(|| std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0u8));
-    let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{start:016x}-{n:x}")
+/// Unique in this process and, by its random start, unlikely to repeat elsewhere; no secret depends on it. Each thread has a start of
+/// its own and counts by itself.
+fn fresh_id() -> HeaderValue {
+    use std::cell::Cell;
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    thread_local! {
+        static START: u64 = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0u8);
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    let digit = |n: u64, at: u32| DIGITS[usize::try_from(n >> (4 * at) & 15).unwrap_or(0)];
+    let (start, n) = (START.with(|start| *start), NEXT.replace(NEXT.get() + 1));
+    let mut text = Vec::with_capacity(33);
+    text.extend((0..16).rev().map(|at| digit(start, at)));
+    text.push(b'-');
+    let length = (u64::BITS - n.leading_zeros()).div_ceil(4).max(1);
+    text.extend((0..length).rev().map(|at| digit(n, at)));
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }

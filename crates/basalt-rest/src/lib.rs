@@ -1,7 +1,7 @@
 //! `/rest/v1`: tables as resources, in PostgREST's dialect.
 //!
 //! One request: [`parse`] (text to what was asked) -> [`plans`] (asked to a plan, kept by shape) -> the engine -> an answer
-//! ([`read`], [`write`]). Refusals are in [`error`]; [`document`] describes the exposed schema.
+//! ([`read`], [`write`]). Reads of a shape that was seen before go a shorter way: [`near`]. Refusals are in [`error`]; [`document`] describes the exposed schema.
 //!
 //! What it does not do: it verifies no token (the gateway does), makes no SQL, decides no privilege.
 //!
@@ -11,6 +11,7 @@
 mod config;
 mod document;
 pub mod error;
+mod near;
 pub mod parse;
 mod plans;
 mod read;
@@ -46,6 +47,8 @@ pub struct Rest {
     engine: Arc<dyn Engine>,
     config: RestConfig,
     plans: Plans,
+    /// Unlike any other surface's of this process.
+    id: u64,
 }
 
 /// What every handler needs of a request.
@@ -66,12 +69,17 @@ impl Rest {
     /// A surface. Plans are made as they are asked for.
     pub fn new(engine: Arc<dyn Engine>, config: RestConfig) -> Self {
         let plans = Plans::new(config.max_plans);
-        Self { engine, config, plans }
+        Self { engine, config, plans, id: near::next_id() }
     }
 
     /// Answers one request, whose path is below `/rest/v1`: `/`, `/films`, `/rpc/name`.
     pub async fn handle(&self, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
-        match self.answer(session, &request).await {
+        self.handle_below(0, session, request).await
+    }
+
+    /// As [`Rest::handle`], of a request whose path has a prefix of so many bytes before what is ours.
+    pub async fn handle_below(&self, prefix: usize, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
+        match self.answer(prefix, session, &request).await {
             Ok(response) => response,
             Err(error) => {
                 let is_anon = session.role.as_str() == self.config.anon_role;
@@ -89,8 +97,8 @@ impl Rest {
         }
     }
 
-    async fn answer(&self, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
-        let path = request.uri().path();
+    async fn answer(&self, prefix: usize, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
+        let path = request.uri().path().get(prefix..).unwrap_or_default();
         let resource = path.strip_prefix('/').unwrap_or(path);
         let method = request.method();
         let headers = request.headers();
@@ -224,16 +232,21 @@ impl Rest {
     }
 
     fn plan(&self, session: &Session, ask: &Ask) -> Result<Arc<Plan>, Error> {
-        let settings = basalt_plan::resolve::Settings { max_rows: self.config.max_rows, aggregates: self.config.aggregates };
-        let kept = self.plans.of(ask, &self.engine, settings)?;
-        let role = session.role.as_str();
-        if self.config.require_rls
-            && matches!(role, "anon" | "authenticated")
-            && let Some(open) = &kept.open
-        {
-            return Err(Error::Open(open.clone()));
+        let kept = self.kept(ask)?;
+        match kept.open {
+            Some(open) if self.is_refused_open(session) => Err(Error::Open(open)),
+            _ => Ok(kept.plan),
         }
-        Ok(kept.plan)
+    }
+
+    fn kept(&self, ask: &Ask) -> Result<plans::Kept, Error> {
+        let settings = basalt_plan::resolve::Settings { max_rows: self.config.max_rows, aggregates: self.config.aggregates };
+        Ok(self.plans.of(ask, &self.engine, settings)?)
+    }
+
+    /// Whether this caller may not read tables without row security.
+    fn is_refused_open(&self, session: &Session) -> bool {
+        self.config.require_rls && matches!(session.role.as_str(), "anon" | "authenticated")
     }
 
     /// `OPTIONS` of a table.

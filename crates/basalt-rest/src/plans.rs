@@ -54,6 +54,11 @@ impl Plans {
         is_read
     }
 
+    /// What [`Plans::read_request`] found last; true before it was ever asked.
+    pub fn read_request_last(&self) -> bool {
+        self.request.load(Ordering::Relaxed) & 1 == 1
+    }
+
     /// The plan of an ask against the engine's current catalog.
     ///
     /// # Errors

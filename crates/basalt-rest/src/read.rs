@@ -1,6 +1,6 @@
 //! GET and HEAD of a table.
 
-use basalt_plan::ask::{Ask, ReadAsk};
+use basalt_plan::ask::{Ask, LiteralId, ReadAsk};
 use basalt_plan::plan::{Literal, Literals, Output};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, WARNING};
@@ -16,21 +16,9 @@ use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, literal,
 
 impl Rest {
     pub(crate) async fn read(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let mut literals = Literals::default();
-        let mut params = self.params(asked, &mut literals)?;
-        let is_get = *asked.method == Method::GET;
-        let page = range::page(params.limit, params.offset, is_get.then_some(asked.headers))?;
-        self.check_levels(asked, name, &params)?;
         let media = media::negotiate(asked.headers);
         let output = media.as_ref().map_or(Output::None, |m| m.output());
-        self.bound(&mut params, page, &mut literals);
-        let ask = Ask::Read(ReadAsk {
-            schema: asked.schema.to_owned(),
-            relation: name.to_owned(),
-            node: std::mem::take(&mut params.node),
-            count: asked.preferences.count(),
-            output,
-        });
+        let ReadParts { ask, literals, mut params, page, .. } = self.read_ask(asked, name, output)?;
         // Unknown names are told before unacceptable types and preferences.
         let plan = self.plan(asked.session, &ask)?;
         let media = media?;
@@ -68,6 +56,31 @@ impl Rest {
         Ok(response)
     }
 
+    /// What the request's parameters ask.
+    pub(crate) fn read_ask(&self, asked: &Asked<'_>, name: &str, output: Output) -> Result<ReadParts, Error> {
+        let mut literals = Literals::default();
+        let mut params = self.params(asked, &mut literals)?;
+        let is_get = *asked.method == Method::GET;
+        let page = range::page(params.limit, params.offset, is_get.then_some(asked.headers))?;
+        self.check_levels(asked, name, &params)?;
+        self.bound(&mut params, page, &mut literals);
+        let node = std::mem::take(&mut params.node);
+        let (limit, offset) = (node.limit, node.offset);
+        let ask = Ask::Read(ReadAsk {
+            schema: asked.schema.to_owned(),
+            relation: name.to_owned(),
+            node,
+            count: asked.preferences.count(),
+            output,
+        });
+        Ok(ReadParts { ask, literals, params, page, limit, offset })
+    }
+
+    /// A root limit, not beyond the configured number of rows.
+    pub(crate) fn most(&self, limit: i128) -> i128 {
+        limit.min(self.config.max_rows.map_or(i128::MAX, i128::from))
+    }
+
     /// Limits of the root and the embeds, none beyond the configured number of rows.
     fn bound(&self, params: &mut Params, page: Page, literals: &mut Literals) {
         let most = self.config.max_rows.map_or(i128::MAX, i128::from);
@@ -79,12 +92,24 @@ impl Rest {
             }
         }
         if let Some(limit) = page.limit {
-            params.node.limit = Some(literal(literals, limit.min(most).to_string()));
+            params.node.limit = Some(literal(literals, self.most(limit).to_string()));
         }
         if page.offset > 0 {
             params.node.offset = Some(literal(literals, page.offset.to_string()));
         }
     }
+}
+
+/// A read as it was asked.
+pub(crate) struct ReadParts {
+    pub(crate) ask: Ask,
+    pub(crate) literals: Literals,
+    /// Less its node, which is the ask's.
+    pub(crate) params: Params,
+    pub(crate) page: Page,
+    /// The literals that are the root's limit and offset.
+    pub(crate) limit: Option<LiteralId>,
+    pub(crate) offset: Option<LiteralId>,
 }
 
 /// The body of 416: the page begins behind the last row.
@@ -94,7 +119,7 @@ fn out_of_bounds(page: Page, total: Option<u64>) -> Bytes {
     Bytes::from(json!({"code": "PGRST103", "details": details, "hint": null, "message": message}).to_string())
 }
 
-fn location(name: &str, params: &Params) -> String {
+pub(crate) fn location(name: &str, params: &Params) -> String {
     let mut location = String::with_capacity(2 + name.len() + params.canonical.len());
     location.push('/');
     location.push_str(name);

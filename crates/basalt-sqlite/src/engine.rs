@@ -220,13 +220,22 @@ impl Engine for SqliteEngine {
     }
 
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>> {
-        let ready = match self.ready(run) {
-            Ok(Ready::Read(ready)) if ready.program.short => ready,
-            Ok(_) => return None,
-            Err(error) => return Some(Err(error)),
-        };
         let mut near = self.readers.near()?;
-        let result = answer::read(near.slot()?, run, &ready, Some(NEAR_BUDGET));
+        let slot = near.slot()?;
+        let kept = slot.ready(&run.plan, &run.session.role);
+        let ready = match kept {
+            Some(ready) => ready,
+            None => match self.ready(run) {
+                Ok(Ready::Read(ready)) if ready.program.short => {
+                    let own = Arc::new(ready.own());
+                    slot.keep_ready(&run.plan, &run.session.role, &own);
+                    own
+                }
+                Ok(_) => return None,
+                Err(error) => return Some(Err(error)),
+            },
+        };
+        let result = answer::read(slot, run, &ready, Some(NEAR_BUDGET));
         match result {
             Ok(answer) => {
                 self.shared.counters.reads_near.fetch_add(1, Ordering::Relaxed);

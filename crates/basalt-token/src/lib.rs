@@ -4,7 +4,9 @@
 //! no sessions, no users, no HTTP. Start with [`keys`] for what a project has, [`verify`] for the only way in.
 
 pub mod keys;
+pub mod known;
 pub mod verify;
 
 pub use keys::{ApiKeyRole, Keys};
-pub use verify::{TokenError, Verifier};
+pub use known::Known;
+pub use verify::{Times, TokenError, Verifier};

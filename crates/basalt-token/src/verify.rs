@@ -175,16 +175,10 @@ impl Verifier {
     }
 
     fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
-        let now = now.unix_s();
-        if time(claims, "exp")?.is_some_and(|exp| now - ALLOWED_SKEW_S > exp) {
-            return Err(TokenError::Expired);
-        }
-        if time(claims, "nbf")?.is_some_and(|nbf| now + ALLOWED_SKEW_S < nbf) {
-            return Err(TokenError::NotYetValid);
-        }
-        if time(claims, "iat")?.is_some_and(|iat| now + ALLOWED_SKEW_S < iat) {
-            return Err(TokenError::IssuedAtFuture);
-        }
+        // One after the other: a token that has expired is told so, whatever its other claims are.
+        Times { exp: time(claims, "exp")?, ..Times::default() }.check(now)?;
+        Times { nbf: time(claims, "nbf")?, ..Times::default() }.check(now)?;
+        Times { iat: time(claims, "iat")?, ..Times::default() }.check(now)?;
         let audiences: Vec<&str> = match claims.get("aud") {
             None | Some(Value::Null) => return Ok(()),
             Some(Value::String(one)) => vec![one],
@@ -195,6 +189,42 @@ impl Verifier {
             Some(expected) if !audiences.is_empty() && !audiences.contains(&expected.as_str()) => Err(TokenError::Audience),
             _ => Ok(()),
         }
+    }
+}
+
+/// When a token is good: its claims about time, read once so that they can be checked at each use. Seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    exp: Option<i64>,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+}
+
+impl Times {
+    /// Those of a token's claims.
+    ///
+    /// # Errors
+    /// When one is not a number.
+    pub fn of(claims: &Claims) -> Result<Self, TokenError> {
+        Ok(Self { exp: time(claims, "exp")?, nbf: time(claims, "nbf")?, iat: time(claims, "iat")? })
+    }
+
+    /// Whether a token with these is good now, some skew forgiven.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`], [`TokenError::NotYetValid`], [`TokenError::IssuedAtFuture`].
+    pub fn check(&self, now: Timestamp) -> Result<(), TokenError> {
+        let now = now.unix_s();
+        if self.exp.is_some_and(|exp| now - ALLOWED_SKEW_S > exp) {
+            return Err(TokenError::Expired);
+        }
+        if self.nbf.is_some_and(|nbf| now + ALLOWED_SKEW_S < nbf) {
+            return Err(TokenError::NotYetValid);
+        }
+        if self.iat.is_some_and(|iat| now + ALLOWED_SKEW_S < iat) {
+            return Err(TokenError::IssuedAtFuture);
+        }
+        Ok(())
     }
 }
 

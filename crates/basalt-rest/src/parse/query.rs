@@ -297,7 +297,8 @@ fn names(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
     }
 }
 
-fn pair(text: &str) -> (Cow<'_, str>, Cow<'_, str>) {
+/// A parameter's name and value, decoded.
+pub fn pair(text: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (decode(key), decode(value))
 }

@@ -146,8 +146,12 @@ impl RunContext {
     }
 
     /// From now on statements may touch these tables only.
-    pub(crate) fn guard(&self, tables: Tables) {
-        *self.tables.lock() = Some(tables);
+    pub(crate) fn guard(&self, tables: &Tables) {
+        let mut kept = self.tables.lock();
+        if !kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, tables)) {
+            *kept = Some(Arc::clone(tables));
+        }
+        drop(kept);
         self.guarded.store(true, Ordering::Relaxed);
     }
 

@@ -142,13 +142,13 @@ impl Connection {
     }
 
     /// A prepared statement from the cache. It returns there when dropped.
-    pub(crate) fn statement(&self, sql: impl Into<Sql>) -> Result<Prepared<'_>, Failure> {
+    pub(crate) fn statement<'s>(&self, sql: impl Into<Sql<'s>>) -> Result<Prepared<'_>, Failure> {
         // SAFETY: the handle is open as long as `self`, and the cache is dropped before it.
         unsafe { self.statements.take(self.raw(), sql.into()) }
     }
 
     /// Runs one statement of ours and collects its rows.
-    pub(crate) fn query(&self, sql: impl Into<Sql>, params: &[ValueRef<'_>]) -> Result<Vec<Vec<Value>>, Failure> {
+    pub(crate) fn query<'s>(&self, sql: impl Into<Sql<'s>>, params: &[ValueRef<'_>]) -> Result<Vec<Vec<Value>>, Failure> {
         let mut statement = self.statement(sql)?;
         collect(&mut statement, params)
     }
@@ -161,14 +161,14 @@ impl Connection {
     }
 
     /// Runs a statement of ours without rows.
-    pub(crate) fn execute(&self, sql: impl Into<Sql>) -> Result<(), Failure> {
+    pub(crate) fn execute<'s>(&self, sql: impl Into<Sql<'s>>) -> Result<(), Failure> {
         let mut statement = self.statement(sql)?;
         while statement.step()? {}
         Ok(())
     }
 
     /// The only value of the only row, when it is an integer.
-    pub(crate) fn integer(&self, sql: impl Into<Sql>) -> Result<i64, Failure> {
+    pub(crate) fn integer<'s>(&self, sql: impl Into<Sql<'s>>) -> Result<i64, Failure> {
         let mut statement = self.statement(sql)?;
         let value = if statement.step()? { statement.column(0) } else { ValueRef::Null };
         Ok(if let ValueRef::Int(n) = value { n } else { 0 })

@@ -13,15 +13,15 @@ use rusqlite::ffi;
 use crate::error::Failure;
 
 /// A statement's text; its address is the key of the cache, so it must stay where it is.
-#[derive(Debug, Clone)]
-pub(crate) enum Sql {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sql<'a> {
     /// A constant of ours.
     Fixed(&'static str),
     /// Generated text, owned by a program.
-    Shared(Arc<str>),
+    Shared(&'a Arc<str>),
 }
 
-impl Sql {
+impl Sql<'_> {
     fn text(&self) -> &str {
         match self {
             Self::Fixed(text) => text,
@@ -29,23 +29,26 @@ impl Sql {
         }
     }
 
-    fn key(&self) -> (usize, usize) {
+    fn key(&self) -> Key {
         let text = self.text();
         (text.as_ptr() as usize, text.len())
     }
 }
 
-impl From<&'static str> for Sql {
+impl From<&'static str> for Sql<'_> {
     fn from(text: &'static str) -> Self {
         Self::Fixed(text)
     }
 }
 
-impl From<&Arc<str>> for Sql {
-    fn from(text: &Arc<str>) -> Self {
-        Self::Shared(Arc::clone(text))
+impl<'a> From<&'a Arc<str>> for Sql<'a> {
+    fn from(text: &'a Arc<str>) -> Self {
+        Self::Shared(text)
     }
 }
+
+/// Address and length of a text.
+type Key = (usize, usize);
 
 /// One prepared statement. Must not outlive its connection: [`Statements`] and [`Prepared`] see to that.
 pub(crate) struct Statement {
@@ -200,9 +203,13 @@ unsafe fn slice<'a>(start: *const u8, length: c_int) -> &'a [u8] {
 }
 
 struct Entry {
-    sql: Sql,
-    statement: Statement,
+    /// Keeps the text alive whose address is the key; `None` for a constant.
+    _text: Option<Arc<str>>,
+    /// None while it is in use.
+    statement: Option<Statement>,
     used: u64,
+    /// Unlike that of any other place, also of one that had the same address before.
+    number: u64,
 }
 
 /// Hashes an address and a length, which no client chooses.
@@ -225,10 +232,10 @@ impl Hasher for AddressHasher {
     }
 }
 
-/// A connection's prepared statements that are not in use, bounded; the one unused for longest goes first.
+/// A connection's prepared statements, bounded; the one unused for longest goes first.
 #[derive(Default)]
 pub(crate) struct Statements {
-    entries: RefCell<HashMap<(usize, usize), Entry, BuildHasherDefault<AddressHasher>>>,
+    entries: RefCell<HashMap<Key, Entry, BuildHasherDefault<AddressHasher>>>,
     clock: Cell<u64>,
 }
 
@@ -240,14 +247,15 @@ impl Statements {
     ///
     /// # Safety
     /// `db` is open and outlives what is returned and the cache.
-    pub(crate) unsafe fn take(&self, db: *mut ffi::sqlite3, sql: Sql) -> Result<Prepared<'_>, Failure> {
-        let kept = self.entries.borrow_mut().remove(&sql.key());
-        let statement = match kept {
-            Some(entry) => entry.statement,
+    pub(crate) unsafe fn take(&self, db: *mut ffi::sqlite3, sql: Sql<'_>) -> Result<Prepared<'_>, Failure> {
+        let key = sql.key();
+        let kept = self.entries.borrow_mut().get_mut(&key).and_then(|entry| Some((entry.statement.take()?, entry.number)));
+        let (statement, number) = match kept {
+            Some(kept) => kept,
             // SAFETY: the caller's promise.
-            None => unsafe { Statement::prepare(db, sql.text(), true)? },
+            None => (unsafe { Statement::prepare(db, sql.text(), true)? }, self.make_place(sql)),
         };
-        Ok(Prepared { statement: Some(statement), home: Some((self, sql)) })
+        Ok(Prepared { statement: Some(statement), home: Some((self, key, number)) })
     }
 
     /// Prepares a statement that is not kept.
@@ -265,30 +273,49 @@ impl Statements {
         self.entries.borrow_mut().clear();
     }
 
-    fn put(&self, sql: Sql, statement: Statement) {
-        let used = self.clock.get() + 1;
-        self.clock.set(used);
+    /// Makes the place a statement returns to, or finds it. Answers its number.
+    fn make_place(&self, sql: Sql<'_>) -> u64 {
         let mut entries = self.entries.borrow_mut();
+        let key = sql.key();
+        if let Some(entry) = entries.get(&key) {
+            return entry.number;
+        }
         if entries.len() >= Self::MOST
             && let Some(oldest) = entries.iter().min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key)
         {
             entries.remove(&oldest);
         }
-        entries.insert(sql.key(), Entry { sql, statement, used });
+        let text = match sql {
+            Sql::Fixed(_) => None,
+            Sql::Shared(text) => Some(Arc::clone(text)),
+        };
+        let number = self.tick();
+        entries.insert(key, Entry { _text: text, statement: None, used: number, number });
+        number
     }
-}
 
-/// Keeps the texts alive whose addresses are keys.
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Entry").field(&self.sql.text()).finish()
+    fn tick(&self) -> u64 {
+        let used = self.clock.get() + 1;
+        self.clock.set(used);
+        used
+    }
+
+    /// Takes a statement back. One whose place is gone or taken ends here.
+    fn put(&self, key: Key, number: u64, statement: Statement) {
+        let used = self.tick();
+        if let Some(entry) = self.entries.borrow_mut().get_mut(&key)
+            && entry.number == number
+        {
+            entry.used = used;
+            entry.statement.get_or_insert(statement);
+        }
     }
 }
 
 /// A statement taken from the cache.
 pub(crate) struct Prepared<'c> {
     statement: Option<Statement>,
-    home: Option<(&'c Statements, Sql)>,
+    home: Option<(&'c Statements, Key, u64)>,
 }
 
 impl std::ops::Deref for Prepared<'_> {
@@ -307,10 +334,10 @@ impl std::ops::DerefMut for Prepared<'_> {
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {
         if let Some(mut statement) = self.statement.take()
-            && let Some((home, sql)) = self.home.take()
+            && let Some((home, key, number)) = self.home.take()
         {
             statement.reset();
-            home.put(sql, statement);
+            home.put(key, number, statement);
         }
     }
 }

@@ -72,13 +72,19 @@ fn answer(
     buffer: &mut Vec<u8>,
 ) -> Result<Answer, RunError> {
     let context = connection.context();
-    context.guard(std::sync::Arc::clone(&ready.tables));
-    context.set_shapes(Some(ready.shapes.clone()));
+    context.guard(&ready.tables);
+    // Shape 0 is written here; the others are looked up from inside the statement.
+    let has_inner = ready.shapes.0.len() > 1;
+    if has_inner {
+        context.set_shapes(Some(ready.shapes.clone()));
+    }
     context.begin(Some(run.limits.deadline), budget, now);
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
     let result = rows(connection, run, ready, &facts, buffer);
     context.end();
-    context.set_shapes(None);
+    if has_inner {
+        context.set_shapes(None);
+    }
     result
 }
 
@@ -121,8 +127,14 @@ pub(crate) fn write_rows(
     limit: usize,
     buffer: &mut Vec<u8>,
 ) -> Result<u64, SqlError> {
-    let fallback = Encoder::new(&basalt_plan::program::Shape::default());
-    let encoder = shapes.0.first().unwrap_or(&fallback);
+    let fallback;
+    let encoder = match shapes.0.first() {
+        Some(encoder) => encoder,
+        None => {
+            fallback = Encoder::new(&basalt_plan::program::Shape::default());
+            &fallback
+        }
+    };
     let mut count = 0u64;
     let mut scratch = String::new();
     if matches!(output, Output::Array { .. }) {

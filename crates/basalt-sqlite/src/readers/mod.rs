@@ -150,7 +150,9 @@ impl Readers {
     }
 
     fn note_kept(&self, slot: &Slot) {
-        if slot.is_kept() && !self.keeper.has_work.swap(true, Ordering::Relaxed) {
+        // Looked at before it is set: a line that all cores write to would travel between them with every read.
+        if slot.is_kept() && !self.keeper.has_work.load(Ordering::Relaxed) && !self.keeper.has_work.swap(true, Ordering::Relaxed)
+        {
             self.keeper.bell.notify_one();
         }
     }

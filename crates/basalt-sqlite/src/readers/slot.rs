@@ -1,13 +1,17 @@
 //! A reading connection and its kept snapshot.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use basalt_types::{SqlError, Value};
+use basalt_plan::plan::Plan;
+use basalt_types::{RoleName, SqlError, Value};
+use foldhash::fast::RandomState;
 
 use crate::connection::{Connection, Use};
 use crate::error::Failure;
+use crate::programs::ReadyRead;
 use crate::shared::Shared;
 use crate::store;
 
@@ -28,7 +32,12 @@ pub(crate) struct Slot {
     /// The buffer bodies are written into; its room is used again.
     pub(crate) buffer: Vec<u8>,
     snapshot: Option<Snapshot>,
+    /// Programs that ran here, by plan and role, so that the way to a short one takes no lock.
+    ready: HashMap<u64, Vec<(RoleName, Arc<ReadyRead>)>, RandomState>,
 }
+
+/// Most plans whose programs a connection keeps at hand; beyond it, it starts anew.
+const MOST_READY: usize = 256;
 
 /// A buffer larger than this is given back after its use.
 const BUFFER_KEPT_BYTES: usize = 256 << 10;
@@ -40,7 +49,7 @@ impl Slot {
     /// What SQLite reports.
     pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self, SqlError> {
         let connection = Connection::open(&shared.options, Use::Read, &shared.services)?;
-        Ok(Self { connection, shared: Arc::clone(shared), buffer: Vec::new(), snapshot: None })
+        Ok(Self { connection, shared: Arc::clone(shared), buffer: Vec::new(), snapshot: None, ready: HashMap::default() })
     }
 
     /// Makes sure that an open snapshot shows every acknowledged commit. Answers the catalog's version in it.
@@ -68,6 +77,19 @@ impl Slot {
         self.shared.counters.snapshots.fetch_add(1, Ordering::Relaxed);
         self.snapshot = Some(Snapshot { commits, catalog, used: Instant::now() });
         Ok(catalog)
+    }
+
+    /// A program kept here. Plans are never two of the same number, and carry their catalog's version, which is compared before they run.
+    pub(crate) fn ready(&self, plan: &Plan, role: &RoleName) -> Option<Arc<ReadyRead>> {
+        self.ready.get(&plan.id)?.iter().find(|(known, _)| known == role).map(|(_, ready)| Arc::clone(ready))
+    }
+
+    /// Keeps a program at hand.
+    pub(crate) fn keep_ready(&mut self, plan: &Plan, role: &RoleName, ready: &Arc<ReadyRead>) {
+        if self.ready.len() >= MOST_READY {
+            self.ready.clear();
+        }
+        self.ready.entry(plan.id).or_default().push((role.clone(), Arc::clone(ready)));
     }
 
     /// Ends the snapshot.

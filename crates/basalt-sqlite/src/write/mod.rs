@@ -135,7 +135,7 @@ fn run_statement<'a>(
 pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<Answer, RunError> {
     let context = desk.connection.context();
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now: desk.now };
-    context.guard(std::sync::Arc::clone(&ready.tables));
+    context.guard(&ready.tables);
     let result = show::answer(desk, run, ready, &facts);
     context.set_shapes(None);
     context.unguard();

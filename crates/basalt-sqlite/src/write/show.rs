@@ -39,7 +39,7 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
         }
         Representation::Query { read, sees_before: true } => desk.before(|connection| {
             let context = connection.context();
-            context.guard(Arc::clone(&ready.tables));
+            context.guard(&ready.tables);
             context.set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
             let rows = query(connection, ready, read, &written, facts, run, &mut body);
             context.set_shapes(None);
