@@ -287,6 +287,8 @@ pub struct UpdateAsk {
     pub columns: Vec<String>,
     /// Whether `columns=` was given.
     pub columns_given: bool,
+    /// `Prefer: missing=default`.
+    pub missing_default: bool,
     /// Which rows: filters, order, limit, offset of the root.
     pub target: Node,
     /// What to answer.

@@ -235,6 +235,7 @@ fn plan(catalog: &basalt_catalog::Catalog, text: &str) -> Result<crate::plan::Pl
         output,
         names: Vec::new(),
         count: Count::None,
+        max_rows: None,
         max_affected: None,
     })
 }

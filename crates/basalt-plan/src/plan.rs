@@ -20,6 +20,8 @@ pub struct Plan {
     pub names: Vec<String>,
     /// Whether to count all rows that match, ignoring limit and offset.
     pub count: Count,
+    /// Most rows of the read, by the settings: up to here an estimated count is exact.
+    pub max_rows: Option<u64>,
     /// Fail (and change nothing) when more rows than this are affected: `Prefer: max-affected`, with strict handling.
     pub max_affected: Option<u64>,
 }

@@ -123,8 +123,13 @@ pub enum Assignments {
     /// Attnum, and where the value stands in [`WriteProgram::targets`]' row: `Column(n)` counts from the first column after the old
     /// row's.
     Computed(Vec<(i16, ValueSource)>),
-    /// From one JSON object of the payload, by column name; a key that is missing sets NULL.
-    Payload(Vec<i16>),
+    /// From one JSON object of the payload, by column name.
+    Payload {
+        /// Attnums.
+        columns: Vec<i16>,
+        /// A key that is missing sets the column's default instead of NULL.
+        missing_default: bool,
+    },
 }
 
 /// ON CONFLICT.

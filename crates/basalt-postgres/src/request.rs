@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use basalt_engine::{Answer, Run, RunError};
-use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal};
+use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal, total};
 use basalt_plan::plan::{Action, Literal, Output};
 use basalt_types::{SqlError, SqlState};
 use bytes::Bytes;
@@ -139,19 +139,34 @@ async fn transact(
     ];
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     // A check after the statement may take everything back, so COMMIT cannot be on its way already.
-    let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run);
+    let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run) || statement.explain.is_some();
     let rows = if shared.is_prepared {
         prepared(connection, run, statement, shared, &setup, &params, is_checked).await?
     } else {
         unprepared(connection, statement, &setup, &params, is_checked).await?
     };
-    let answer = rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), answer)?;
-    let verdict = check(run, &answer);
+    let mut answer = rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), answer)?;
+    let mut verdict = check(run, &answer);
+    if let (Some(explain), Ok(())) = (&statement.explain, &verdict) {
+        match planned(connection, run, explain).await {
+            Ok(planned) => answer.total = total(&run.plan, answer.total, planned.as_deref()),
+            Err(error) => verdict = Err(error.into()),
+        }
+    }
     if is_checked {
         let end = if run.rollback || verdict.is_err() { "ROLLBACK" } else { "COMMIT" };
         connection.client.batch_execute(end).await.map_err(|e| error::of(&e))?;
     }
     verdict.map(|()| answer)
+}
+
+/// What the planner says of a read: the first line of EXPLAIN.
+async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
+    let texts = binds(run, explain)?;
+    let texts: Vec<Text<'_>> = texts.iter().map(|text| Text(text.as_deref())).collect();
+    let params: Vec<(&(dyn ToSql + Sync), Type)> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+    let rows = connection.client.query_typed(&explain.sql, &params).await.map_err(|e| error::of(&e))?;
+    rows.first().map(|row| row.try_get(0).map_err(|e| error::of(&e))).transpose()
 }
 
 /// Whether a write's answer can be refused after it is known: by its number of rows, or because it is too long to give.

@@ -116,6 +116,7 @@ impl Rest {
             relation: name.to_owned(),
             columns,
             columns_given: params.columns.is_some(),
+            missing_default: asked.preferences.missing_default == Some(true),
             target,
             returning,
         });

@@ -442,7 +442,12 @@ pub enum UpdateSet {
     /// SET column = expression; `None` is DEFAULT.
     Exprs(Vec<(i16, Option<Expr>)>),
     /// The columns' new values come with the request as one JSON object.
-    Payload(Vec<i16>),
+    Payload {
+        /// Attnums.
+        columns: Vec<i16>,
+        /// A key that is missing sets the column's default instead of NULL.
+        missing_default: bool,
+    },
 }
 
 /// DELETE.

@@ -167,7 +167,7 @@ impl Guard<'_> {
         let reads = !read.is_empty();
         let set = match &update.set {
             UpdateSet::Exprs(set) => set.iter().map(|(attnum, _)| *attnum).collect(),
-            UpdateSet::Payload(columns) => columns.iter().copied().collect(),
+            UpdateSet::Payload { columns, .. } => columns.iter().copied().collect(),
         };
         self.written(relation, role, reads.then_some(read), None, Some(set), false);
         self.ctes(&mut update.ctes, role)?;

@@ -101,6 +101,7 @@ impl<'c> Resolver<'c> {
             output: ask.output,
             names,
             count: ask.count,
+            max_rows: self.settings.max_rows,
             max_affected: None,
         })
     }

@@ -61,7 +61,7 @@ impl<'c> Resolver<'c> {
             ctes: Vec::new(),
             relation: Oid(relation.oid),
             range: level.range,
-            set: UpdateSet::Payload(columns),
+            set: UpdateSet::Payload { columns, missing_default: ask.missing_default },
             from: Vec::new(),
             filter,
             returning,
@@ -106,6 +106,7 @@ impl<'c> Resolver<'c> {
             output: returning.output,
             names: shown.names,
             count: returning.count,
+            max_rows: None,
             max_affected: returning.max_affected,
         }
     }

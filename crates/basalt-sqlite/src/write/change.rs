@@ -46,10 +46,10 @@ impl Work<'_> {
     pub(super) fn update(&mut self, assignments: &Assignments, payload: Option<&[u8]>) -> Result<(), SqlError> {
         let given: Vec<i16> = match assignments {
             Assignments::Computed(set) => set.iter().map(|(attnum, _)| *attnum).collect(),
-            Assignments::Payload(columns) => columns.clone(),
+            Assignments::Payload { columns, .. } => columns.clone(),
         };
         let shared = match assignments {
-            Assignments::Payload(columns) => self.payload_values(columns, payload)?,
+            Assignments::Payload { columns, missing_default } => self.payload_values(columns, *missing_default, payload)?,
             Assignments::Computed(_) => Vec::new(),
         };
         let rows = self.target_rows()?;
@@ -70,7 +70,12 @@ impl Work<'_> {
     }
 
     /// The payload's values, the same for every row.
-    fn payload_values(&self, columns: &[i16], payload: Option<&[u8]>) -> Result<Vec<(usize, Value)>, SqlError> {
+    fn payload_values(
+        &self,
+        columns: &[i16],
+        missing_default: bool,
+        payload: Option<&[u8]>,
+    ) -> Result<Vec<(usize, Value)>, SqlError> {
         let objects = objects(payload)?;
         let Some(object) = objects.first() else { return Ok(Vec::new()) };
         let mut values = Vec::with_capacity(columns.len());
@@ -86,7 +91,11 @@ impl Work<'_> {
                 )
                 .detail(format!("Column \"{}\" is {kind}.", column.name)));
             }
-            let value = self.object_value(object, column)?.unwrap_or(Value::Null);
+            let value = match self.object_value(object, column)? {
+                Some(value) => value,
+                None if missing_default => self.default(column)?,
+                None => Value::Null,
+            };
             self.check_domains(&value, &column.input)?;
             values.push((at, value));
         }
@@ -104,7 +113,7 @@ impl Work<'_> {
         let TargetRow { rowid, old, computed } = target;
         let mut new = old.clone();
         match assignments {
-            Assignments::Payload(_) => {
+            Assignments::Payload { .. } => {
                 for (at, value) in shared {
                     new[*at] = value.clone();
                 }

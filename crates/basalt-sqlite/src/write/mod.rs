@@ -152,7 +152,7 @@ impl Work<'_> {
     /// The columns an update of stored rows assigns; `None` where it is none.
     fn assigned(&self) -> Option<Vec<i16>> {
         match &self.program.command {
-            Command::Update(Assignments::Payload(columns)) => Some(columns.clone()),
+            Command::Update(Assignments::Payload { columns, .. }) => Some(columns.clone()),
             Command::Update(Assignments::Computed(set)) => Some(set.iter().map(|(attnum, _)| *attnum).collect()),
             Command::Insert { on_conflict: Some(Conflict { update: Some(update), .. }), .. } => {
                 Some(update.set.iter().map(|(attnum, _)| *attnum).collect())

@@ -119,6 +119,7 @@ pub fn update_all(table: &str, columns: &[&str]) -> Ask {
         relation: table.to_owned(),
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         columns_given: false,
+        missing_default: false,
         target: Node::default(),
         returning: returning(),
     })

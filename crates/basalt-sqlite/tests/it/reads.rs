@@ -22,6 +22,7 @@ fn plan(db: &Db, sql: &str, output: Output) -> Arc<Plan> {
         action: Action::Read { query: Box::new(query), for_count: None },
         output,
         count: Count::None,
+        max_rows: None,
         max_affected: None,
     })
 }

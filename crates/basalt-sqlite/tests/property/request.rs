@@ -705,6 +705,7 @@ impl<'a> Maker<'a> {
             relation: about.name.clone(),
             columns: columns.iter().map(|c| about.columns[*c].name.clone()).collect(),
             columns_given: false,
+            missing_default: false,
             target: self.target(table),
             returning: self.returning(table, Command::Update),
         };

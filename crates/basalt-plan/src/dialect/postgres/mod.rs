@@ -12,9 +12,11 @@ mod query;
 mod write;
 
 use basalt_catalog::Catalog;
-use basalt_types::SqlError;
+use basalt_sql::typed::{Body, Expr, ExprKind, Query, Target};
+use basalt_types::pg::oid;
+use basalt_types::{SqlError, TypeRef, Value};
 
-use crate::plan::{Action, Output, Plan};
+use crate::plan::{Action, Count, Output, Plan};
 use printer::Printer;
 
 /// A statement with what to bind: `$1` is `binds[0]`. All parameters are texts.
@@ -24,6 +26,8 @@ pub struct PgStatement {
     pub sql: String,
     /// The parameters.
     pub binds: Vec<PgBind>,
+    /// To run afterwards in the same transaction, for planned and estimated counts: its rows of one text are what [`total`] reads.
+    pub explain: Option<Box<PgStatement>>,
 }
 
 /// A text parameter.
@@ -57,12 +61,20 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
             body(&mut printer, plan.output);
             printer.raw(" AS body, count(*) AS rows, ");
             match for_count {
-                Some(count) => {
+                Some(count) if plan.count == Count::Estimated => {
+                    printer.raw("(SELECT count(*) FROM (");
+                    printer.query(&rows_only(count), printer::Names::Positions)?;
+                    if let Some(most) = plan.max_rows {
+                        printer.raw(&format!(" LIMIT {}", most.saturating_add(1)));
+                    }
+                    printer.raw(") AS _n)");
+                }
+                Some(count) if plan.count != Count::Planned => {
                     printer.raw("(");
                     printer.query(count, printer::Names::Positions)?;
                     printer.raw(")");
                 }
-                None => {
+                _ => {
                     printer.raw("NULL::bigint");
                 }
             }
@@ -103,7 +115,51 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
             }
         }
     }
-    Ok(printer.finish())
+    let explain = explain(plan, catalog)?.map(Box::new);
+    Ok(PgStatement { explain, ..printer.finish() })
+}
+
+/// The statement that tells how many rows PostgreSQL's planner expects a read to have without limit and offset: for the planned and the
+/// estimated count.
+///
+/// # Errors
+/// As [`compile`].
+fn explain(plan: &Plan, catalog: &Catalog) -> Result<Option<PgStatement>, SqlError> {
+    let Action::Read { for_count: Some(count), .. } = &plan.action else { return Ok(None) };
+    if !matches!(plan.count, Count::Planned | Count::Estimated) {
+        return Ok(None);
+    }
+    let mut printer = Printer::new(catalog);
+    printer.raw("EXPLAIN ");
+    printer.query(&rows_only(count), printer::Names::Positions)?;
+    Ok(Some(printer.finish()))
+}
+
+/// The total of a read: what was counted, or what the first row of [`PgStatement::explain`] says. An estimated one is exact up to the most rows of a read;
+/// beyond, it is the larger of both.
+pub fn total(plan: &Plan, counted: Option<u64>, explained: Option<&str>) -> Option<u64> {
+    let planned = explained.and_then(planned_rows);
+    match plan.count {
+        Count::Planned => planned,
+        Count::Estimated if plan.max_rows.is_none_or(|most| counted.is_some_and(|n| n > most)) => counted.max(planned),
+        _ => counted,
+    }
+}
+
+/// The rows of the outermost node: `Seq Scan on films r1  (cost=0.00..1.05 rows=5 width=4)`.
+fn planned_rows(explained: &str) -> Option<u64> {
+    let (_, rest) = explained.rsplit_once(" rows=")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
+/// The rows that a count counts, without their columns.
+fn rows_only(count: &Query) -> Query {
+    let mut rows = count.clone();
+    if let Body::Select(select) = &mut rows.body {
+        let one = Expr::new(ExprKind::Const(Value::Int(1)), TypeRef::of(oid::INT4));
+        select.targets = vec![Target { expr: one, name: "?column?".to_owned() }];
+    }
+    rows
 }
 
 /// The aggregate that makes the body of rows `_t`.

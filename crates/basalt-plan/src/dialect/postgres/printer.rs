@@ -158,7 +158,7 @@ impl<'a> Printer<'a> {
     }
 
     pub fn finish(self) -> PgStatement {
-        PgStatement { sql: self.sql, binds: self.binds }
+        PgStatement { sql: self.sql, binds: self.binds, explain: None }
     }
 }
 

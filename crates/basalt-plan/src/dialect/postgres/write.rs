@@ -24,7 +24,7 @@ impl Printer<'_> {
                 let mut others = Vec::new();
                 match &update.set {
                     UpdateSet::Exprs(set) => self.assignments(update.relation, set)?,
-                    UpdateSet::Payload(columns) => {
+                    UpdateSet::Payload { columns, missing_default } => {
                         let relation = self.relation(update.relation)?;
                         for (i, attnum) in columns.iter().enumerate() {
                             let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
@@ -33,14 +33,14 @@ impl Printer<'_> {
                                 .raw(" = pgrst_body.")
                                 .ident(&column.name);
                         }
-                        others.push(columns.as_slice());
+                        others.push((columns.as_slice(), *missing_default));
                     }
                 }
                 let mut word = " FROM ";
-                for columns in others {
+                for (columns, missing_default) in others {
                     self.raw(word);
                     word = ", ";
-                    self.payload(update.relation, columns, false, true)?;
+                    self.payload(update.relation, columns, missing_default, true)?;
                 }
                 for item in &update.from {
                     self.raw(word);

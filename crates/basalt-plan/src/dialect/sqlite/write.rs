@@ -96,7 +96,7 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
             let (assignments, targets) = write.update(update)?;
             let columns: Vec<i16> = match &assignments {
                 Assignments::Computed(set) => set.iter().map(|(a, _)| *a).collect(),
-                Assignments::Payload(columns) => columns.clone(),
+                Assignments::Payload { columns, .. } => columns.clone(),
             };
             (Command::Update(assignments), Some(targets), write.store_update(&columns)?)
         }
@@ -521,7 +521,9 @@ impl<'a> Write<'a> {
         let mut printer = self.begin_targets(&update.ctes)?;
         printer.declare_all(&update.from);
         let assignments = match &update.set {
-            UpdateSet::Payload(columns) => Assignments::Payload(columns.clone()),
+            UpdateSet::Payload { columns, missing_default } => {
+                Assignments::Payload { columns: columns.clone(), missing_default: *missing_default }
+            }
             UpdateSet::Exprs(set) => {
                 let mut computed = 0;
                 let mut out = Vec::with_capacity(set.len());

@@ -235,7 +235,7 @@ pub(super) fn statement(c: &Catalog, s: &Statement) -> String {
         Statement::Update(u) => {
             let set = match &u.set {
                 UpdateSet::Exprs(set) => assignments(c, set),
-                UpdateSet::Payload(columns) => format!("payload {columns:?}"),
+                UpdateSet::Payload { columns, .. } => format!("payload {columns:?}"),
             };
             let from_text = if u.from.is_empty() { String::new() } else { format!(" from {}", list(&u.from, |f| from(c, f))) };
             format!("update r{} {} set {set}{from_text}{}", u.range.0, relation(c, u.relation), tail(c, &u.filter, &u.returning))
