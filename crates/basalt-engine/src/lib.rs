@@ -60,7 +60,7 @@ pub struct Answer {
     pub body: Bytes,
     /// Rows in the body, or rows affected when there is none.
     pub rows: u64,
-    /// Of an upsert, how many were inserted (the rest were updated).
+    /// Of an upsert, how many rows met no existing one (the rest were updated).
     pub inserted: u64,
     /// The total, when asked.
     pub total: Option<u64>,

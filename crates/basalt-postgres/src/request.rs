@@ -145,7 +145,8 @@ async fn transact(
     } else {
         unprepared(connection, statement, &setup, &params, is_checked).await?
     };
-    let mut answer = rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), answer)?;
+    let mut answer =
+        rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), |row| answer(row, run))?;
     let mut verdict = check(run, &answer);
     if let (Some(explain), Ok(())) = (&statement.explain, &verdict) {
         match planned(connection, run, explain).await {
@@ -199,7 +200,7 @@ fn check(run: &Run, answer: &Answer) -> Result<(), RunError> {
     Ok(())
 }
 
-fn answer(row: &Row) -> Result<Answer, SqlError> {
+fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
     let number = |at: usize| -> Result<Option<u64>, SqlError> {
         let n: Option<i64> = row.try_get(at).map_err(|e| error::of(&e))?;
         Ok(n.map(|n| u64::try_from(n).unwrap_or(0)))
@@ -207,7 +208,13 @@ fn answer(row: &Row) -> Result<Answer, SqlError> {
     let body: Option<&str> = row.try_get(0).map_err(|e| error::of(&e))?;
     let rows = number(1)?.unwrap_or(0);
     let body = Bytes::copy_from_slice(body.unwrap_or_default().as_bytes());
-    Ok(Answer { body, rows, inserted: rows, total: number(2)?, location: Vec::new() })
+    let mut answer = Answer { body, rows, total: number(2)?, ..Answer::default() };
+    if matches!(run.plan.action, Action::Write { .. }) {
+        answer.inserted = number(3)?.unwrap_or(0);
+        let key: Option<Vec<Option<String>>> = row.try_get(4).map_err(|e| error::of(&e))?;
+        answer.location = key.unwrap_or_default();
+    }
+    Ok(answer)
 }
 
 /// All in one go: two messages when the statement is known to the connection, else one more for it to become known.

@@ -60,7 +60,7 @@ impl Rest {
         let total = asked.preferences.counts_written().then_some(answer.rows);
         put(headers, CONTENT_RANGE, &range::content_range(1, None, total));
         if let Action::Write { location, statement, .. } = &plan.action {
-            if !location.is_empty() && answer.location.len() == location.len() && answer.rows > 0 {
+            if !location.is_empty() && answer.location.len() == location.len() && answer.rows == 1 {
                 put(headers, LOCATION, &address(name, location, &answer.location));
             }
             let resolves = matches!(&**statement, basalt_sql::typed::Statement::Insert(i) if i.on_conflict.is_some());

@@ -45,9 +45,15 @@ impl<'c> Resolver<'c> {
             on_conflict,
             returning: Vec::new(),
         };
-        let (returning, action) = self.returned(&level, &ask.returning)?;
-        statement.returning = returning;
+        let (mut returning, action) = self.returned(&level, &ask.returning)?;
         let location = if ask.returning.location { key } else { Vec::new() };
+        for (attnum, _) in &location {
+            let is_it = |t: &Target| matches!(t.expr.kind, ExprKind::Column { column, .. } if column == *attnum);
+            if !returning.iter().any(is_it) {
+                returning.push(self.returning_column(&level, *attnum)?);
+            }
+        }
+        statement.returning = returning;
         Ok(self.plan(Statement::Insert(Box::new(statement)), action, &ask.returning, location, ask.put.is_some()))
     }
 

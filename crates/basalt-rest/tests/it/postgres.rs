@@ -52,24 +52,18 @@ impl Answer for Both {
         let (rest, ..) = self.postgres.as_ref().ok_or("no file has begun")?;
         let theirs = self.runtime.block_on(rest.handle(&session(role), http_request(request)?));
         self.compared += 1;
-        let (status, body) = (theirs.status().as_u16(), String::from_utf8_lossy(theirs.body()).into_owned());
-        // How many rows of an upsert were new is not told by this dialect.
-        let range = |of: Option<&str>| of.unwrap_or_default().to_owned();
-        let ranges = (
-            range(ours.headers.iter().find(|(n, _)| n == "content-range").map(|(_, v)| v.as_str())),
-            range(theirs.headers().get("content-range").and_then(|v| v.to_str().ok())),
-        );
-        let same_range = ranges.0 == ranges.1;
-        let same_status = status == ours.status || (status == 201 && ours.status == 200);
-        if !same_status || !same_range || body != ours.text() {
+        let compared = |name: &str| {
+            let one = ours.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+            let other = theirs.headers().get(name).and_then(|v| v.to_str().ok());
+            (one.unwrap_or_default().to_owned(), other.unwrap_or_default().to_owned())
+        };
+        let (ranges, places) = (compared("content-range"), compared("location"));
+        let one = (ours.status, ranges.0, places.0, ours.text());
+        let body = String::from_utf8_lossy(theirs.body()).into_owned();
+        let other = (theirs.status().as_u16(), ranges.1, places.1, body);
+        if one != other {
             let (method, target) = (&request.method, &request.target);
-            self.differences.push(format!(
-                "{method} {target}\n  ours   {} {} {}\n  theirs {status} {} {body}",
-                ours.status,
-                ranges.0,
-                ours.text(),
-                ranges.1
-            ));
+            self.differences.push(format!("{method} {target}\n  ours   {one:?}\n  theirs {other:?}"));
         }
         Ok(ours)
     }

@@ -60,13 +60,16 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     Ok(Answer { body: Bytes::from(body), rows, inserted: written.inserted, total, location })
 }
 
-/// A key column of the first written row, as text.
+/// A key column of the first written row, as the text of what JSON has for it.
 fn key_text(table: &TableFacts, attnum: i16, written: &Written) -> Option<String> {
     let at = position(table, attnum)?;
     let value = written.first.as_ref()?.get(at).filter(|v| !v.is_null())?;
-    let mut text = String::new();
-    pg::text(value.as_ref(), table.columns.get(at)?.input.base, &mut text);
-    Some(text)
+    let mut json = Vec::new();
+    pg::write_json(value.as_ref(), table.columns.get(at)?.input.base, &mut json);
+    match serde_json::from_slice(&json) {
+        Ok(serde_json::Value::String(text)) => Some(text),
+        _ => String::from_utf8(json).ok(),
+    }
 }
 
 /// The returned rows as they are.

@@ -1,8 +1,9 @@
 //! The PostgreSQL dialect: plans as one statement each, unguarded, since PostgreSQL enforces grants and policies itself.
 //!
 //! The statement answers one row: `body` (text in the plan's output format), `rows` (rows in the body, or rows affected), `total`
-//! (bigint, NULL unless a count was asked). Run it in a transaction that has set role and claims. How many rows of an upsert were inserted
-//! is not told: looking at a row's system columns would take privileges that the request itself does not need.
+//! (bigint, NULL unless a count was asked); that of a write also `inserted` (bigint: rows that met no existing one) and `location` (text[]:
+//! the first written row's key, in the order of the plan's `location`, NULL unless asked). Run it in a transaction that has set role and
+//! claims, not after another in the same transaction: it counts in a setting of the transaction.
 //!
 //! Files: `printer` (text, parameters, names), `expr`, `query`, `write`.
 
@@ -82,7 +83,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
             printer.query(query, printer::Names::Output)?;
             printer.raw(") AS _t");
         }
-        Action::Write { statement, representation, .. } => {
+        Action::Write { statement, representation, location, .. } => {
             printer.write(statement)?;
             printer.raw(" SELECT ");
             match plan.output {
@@ -94,14 +95,16 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
                     printer.raw(" AS body");
                 }
             }
-            // An inner embed may leave written rows out of the body.
-            printer.raw(match plan.output {
-                Output::None => ", (SELECT count(*) FROM pgrst_source) AS rows",
-                _ => ", count(*) AS rows",
-            });
-            printer.raw(", NULL::bigint AS total");
+            // An inner embed may leave written rows out of the body. What follows an aggregate is computed when all rows are written.
+            printer.raw(", count(*) AS rows, NULL::bigint AS total, ");
+            printer.inserted(statement);
+            printer.raw(" AS inserted, ");
+            printer.location(statement, location)?;
+            printer.raw(" AS location");
             match (plan.output, representation) {
-                (Output::None, _) => {}
+                (Output::None, _) => {
+                    printer.raw(" FROM pgrst_source");
+                }
                 (_, Some(query)) => {
                     printer.raw(" FROM (");
                     printer.query(query, printer::Names::Output)?;

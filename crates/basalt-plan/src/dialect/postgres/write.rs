@@ -1,11 +1,15 @@
 //! INSERT, UPDATE and DELETE as the CTE `pgrst_source`, whose columns are `c1`, `c2`, … in the order of RETURNING.
 
 use basalt_catalog::{IndexTerm, Relation};
-use basalt_sql::typed::{Expr, From, Insert, InsertSource, Order, RangeId, Statement, Target, UpdateSet};
+use basalt_sql::typed::{Expr, ExprKind, From, Insert, InsertSource, Order, RangeId, Statement, Target, UpdateSet};
 use basalt_types::{Oid, SqlError};
 
 use super::PgBind;
 use super::printer::{Names, Printer, Source};
+
+/// The setting in which an upsert counts the rows that met an existing one. PostgreSQL has no other way to tell them that takes no
+/// privilege: a row's system columns are columns.
+const CONFLICTS: &str = "coalesce(nullif(pg_catalog.current_setting('basalt.conflicts', true), '')::bigint, 0)";
 
 impl Printer<'_> {
     /// Prints the CTE.
@@ -76,6 +80,52 @@ impl Printer<'_> {
         for (i, target) in targets.iter().enumerate() {
             self.raw(if i == 0 { "" } else { ", " }).raw(&format!("c{} AS ", i + 1)).ident(&target.name);
         }
+    }
+
+    /// How many rows met no existing one: as in PostgREST, those proposed less those in conflict, whatever triggers made of them.
+    pub(super) fn inserted(&mut self, statement: &Statement) {
+        match statement {
+            Statement::Insert(insert) if insert.on_conflict.as_ref().is_some_and(|c| c.update.is_some()) => {
+                if matches!(insert.source, InsertSource::Payload { .. }) {
+                    self.raw(
+                        "(SELECT CASE WHEN json_typeof(data) = 'array' THEN json_array_length(data) ELSE 1 END FROM (SELECT ",
+                    );
+                    self.bind(PgBind::Payload).raw("::json AS data) AS pgrst_payload)");
+                } else {
+                    self.raw("(SELECT count(*) FROM pgrst_source)");
+                }
+                self.raw(" - ").raw(CONFLICTS);
+            }
+            Statement::Insert(_) => {
+                self.raw("(SELECT count(*) FROM pgrst_source)");
+            }
+            _ => {
+                self.raw("0::bigint");
+            }
+        }
+    }
+
+    /// The key of the first written row, from its returned columns: texts as JSON has them.
+    pub(super) fn location(&mut self, statement: &Statement, key: &[(i16, String)]) -> Result<(), SqlError> {
+        if key.is_empty() {
+            self.raw("NULL::text[]");
+            return Ok(());
+        }
+        let returning = match statement {
+            Statement::Insert(i) => i.returning.as_slice(),
+            Statement::Update(u) => u.returning.as_slice(),
+            Statement::Delete(d) => d.returning.as_slice(),
+            Statement::Query(_) => &[],
+        };
+        self.raw("(SELECT ARRAY[");
+        for (i, (attnum, _)) in key.iter().enumerate() {
+            let is_it = |t: &Target| matches!(t.expr.kind, ExprKind::Column { column, .. } if column == *attnum);
+            let at = returning.iter().position(is_it).ok_or_else(|| SqlError::internal("a key column is not returned"))?;
+            // A list of one: `->>` gives an element's text.
+            self.raw(if i == 0 { "" } else { ", " }).raw(&format!("json_build_array(c{}) ->> 0", at + 1));
+        }
+        self.raw("] FROM pgrst_source LIMIT 1)");
+        Ok(())
     }
 
     fn using(&mut self, items: &[From]) -> Result<(), SqlError> {
@@ -224,9 +274,13 @@ impl Printer<'_> {
                 self.declare(update.excluded, Source::Excluded(insert.relation));
                 self.raw(" DO UPDATE SET ");
                 self.assignments(insert.relation, &update.set)?;
+                self.raw(" WHERE pg_catalog.set_config('basalt.conflicts', (")
+                    .raw(CONFLICTS)
+                    .raw(" + 1)::text, true) IS NOT NULL");
                 if let Some(filter) = &update.filter {
-                    self.raw(" WHERE ");
+                    self.raw(" AND (");
                     self.expr(filter)?;
+                    self.raw(")");
                 }
             }
         }
