@@ -32,6 +32,8 @@ pub struct WriteProgram {
     pub generated: Vec<(i16, Compiled)>,
     /// Row policies on the new row: of INSERT for an insert, of UPDATE for an update. Run after generated columns, before NOT NULL.
     pub policy_checks: Option<Checks>,
+    /// Policies on rows, those of DO UPDATE included, have subqueries: these see the tables as they were before the statement.
+    pub policies_read: bool,
     /// NOT NULL columns (attnum) of the table, in column order: NULL is 23502
     /// `null value in column "c" of relation "t" violates not-null constraint`.
     pub not_null: Vec<i16>,

@@ -69,7 +69,8 @@ impl Work<'_> {
         failure.map_or(Ok(()), Err)
     }
 
-    /// The payload's values, the same for every row.
+    /// The payload's values, the same for every row. PostgreSQL joins the rows with all objects of an array; each row takes the first
+    /// one's values, but all must be values of their columns.
     fn payload_values(
         &self,
         columns: &[i16],
@@ -77,7 +78,15 @@ impl Work<'_> {
         payload: Option<&[u8]>,
     ) -> Result<Vec<(usize, Value)>, SqlError> {
         let objects = objects(payload)?;
-        let Some(object) = objects.first() else { return Ok(Vec::new()) };
+        let Some((object, others)) = objects.split_first() else { return Ok(Vec::new()) };
+        for other in others {
+            for attnum in columns {
+                let column = &self.program.table.columns[self.position(*attnum)?];
+                if let Some(value) = self.object_value(other, column)? {
+                    self.check_domains(&value, &column.input)?;
+                }
+            }
+        }
         let mut values = Vec::with_capacity(columns.len());
         for attnum in columns {
             let at = self.position(*attnum)?;

@@ -13,6 +13,19 @@ use crate::bind;
 /// A row ready to be stored, with the columns it was given.
 type Proposed = (Vec<Value>, Vec<i16>);
 
+/// An existing row that a proposed one met.
+struct Met {
+    rowid: i64,
+    /// `None`: it stays as it is, by the statement's WHERE or by a trigger.
+    change: Result<Option<Changed>, SqlError>,
+}
+
+/// An existing row before and after DO UPDATE.
+struct Changed {
+    old: Vec<Value>,
+    new: Vec<Value>,
+}
+
 impl Work<'_> {
     pub(super) fn insert(
         &mut self,
@@ -22,25 +35,50 @@ impl Work<'_> {
         payload: Option<&[u8]>,
     ) -> Result<(), SqlError> {
         let rows = self.given_rows(source, payload)?;
-        // Policies with subqueries must not see the statement's own rows, so all rows are computed before the first is stored. A
-        // failure is kept back: an earlier row's key may collide, and PostgreSQL would report that.
+        let mut touched = HashSet::new();
+        if !self.program.policies_read || rows.len() < 2 {
+            for given in rows {
+                match self.propose(given, overriding_system)? {
+                    Some(row) => self.store_or_resolve(row, None, on_conflict, &mut touched)?,
+                    // It met no existing row.
+                    None => self.inserted += 1,
+                }
+            }
+            return Ok(());
+        }
+        // Policies with subqueries must not see the statement's own rows, so all rows are computed before the first is stored (and
+        // BEFORE triggers do not see them either, which they would in PostgreSQL). A failure is kept back: an earlier row's key may
+        // collide, and PostgreSQL would report that.
         let mut proposed = Vec::with_capacity(rows.len());
         let mut failure = None;
         for given in rows {
             match self.propose(given, overriding_system) {
-                Ok(Some(row)) => proposed.push(row),
-                Ok(None) => {}
+                Ok(Some(row)) => {
+                    let met = on_conflict.map_or(Ok(None), |conflict| self.meet(conflict, &row))?;
+                    let is_last = met.as_ref().is_some_and(|met| met.change.is_err());
+                    proposed.push((row, met));
+                    if is_last {
+                        break;
+                    }
+                }
+                Ok(None) => self.inserted += 1,
                 Err(error) => {
                     failure = Some(error);
                     break;
                 }
             }
         }
-        let mut touched = HashSet::new();
-        for (new, given) in proposed {
-            self.store_or_resolve(new, &given, on_conflict, &mut touched)?;
+        for (row, met) in proposed {
+            self.store_or_resolve(row, met, on_conflict, &mut touched)?;
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// What DO UPDATE makes of the row that a proposed one meets.
+    fn meet(&self, conflict: &Conflict, (new, given): &Proposed) -> Result<Option<Met>, SqlError> {
+        let Some(update) = &conflict.update else { return Ok(None) };
+        let rowid = self.conflicting(conflict, new)?;
+        Ok(rowid.map(|rowid| Met { rowid, change: self.change_existing(update, rowid, new, given) }))
     }
 
     /// Defaults, BEFORE triggers, generated columns, checks. `None`: a trigger said no.
@@ -56,8 +94,8 @@ impl Work<'_> {
 
     fn store_or_resolve(
         &mut self,
-        new: Vec<Value>,
-        given: &[i16],
+        (new, given): Proposed,
+        met: Option<Met>,
         on_conflict: Option<&Conflict>,
         touched: &mut HashSet<i64>,
     ) -> Result<(), SqlError> {
@@ -72,7 +110,12 @@ impl Work<'_> {
                 )
                 .hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values."));
             }
-            return self.update_existing(conflict, update, existing, &new, given, touched);
+            let change = match met {
+                Some(met) if met.rowid == existing => met.change?,
+                _ => self.change_existing(update, existing, &new, &given)?,
+            };
+            let Some(change) = change else { return Ok(()) };
+            return self.store_existing(conflict, update, existing, change, touched);
         }
         let stored = {
             let row = self.row(&new);
@@ -91,15 +134,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn update_existing(
-        &mut self,
-        conflict: &Conflict,
+    fn change_existing(
+        &self,
         update: &ConflictUpdate,
         rowid: i64,
         excluded: &[Value],
         given: &[i16],
-        touched: &mut HashSet<i64>,
-    ) -> Result<(), SqlError> {
+    ) -> Result<Option<Changed>, SqlError> {
         let table = &self.program.table;
         let mut row = Row::none(table);
         row.rowid = Some(rowid);
@@ -110,7 +151,7 @@ impl Work<'_> {
         row.excluded = Some(excluded);
         let computed = self.first(&update.compute, &row)?.unwrap_or_default();
         if !matches!(computed.first().map(Value::as_ref), Some(ValueRef::Int(n)) if n != 0) {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(error) = self.failed(update.using.as_ref(), &row)? {
             return Err(error);
@@ -126,9 +167,20 @@ impl Work<'_> {
             };
             self.check_domains(&new[at], &column.input)?;
         }
-        let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(()) };
+        let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(None) };
         self.generate(&mut new, Some(&old))?;
         self.check_row(update.checks.as_ref(), &new, Some(&old), given)?;
+        Ok(Some(Changed { old, new }))
+    }
+
+    fn store_existing(
+        &mut self,
+        conflict: &Conflict,
+        update: &ConflictUpdate,
+        rowid: i64,
+        Changed { old, new }: Changed,
+        touched: &mut HashSet<i64>,
+    ) -> Result<(), SqlError> {
         let stored = {
             let mut row = self.row(&new);
             row.old = Some(&old);

@@ -43,7 +43,7 @@ pub(crate) struct Written {
     pub(crate) returned: Vec<Vec<Value>>,
     /// Rows inserted, updated or deleted.
     pub(crate) affected: u64,
-    /// Of those, rows that were not there before.
+    /// Of an insert: rows that met no existing one, those included that a BEFORE trigger left out. PostgREST counts them so.
     pub(crate) inserted: u64,
     /// The first written row, as stored.
     first: Option<Vec<Value>>,

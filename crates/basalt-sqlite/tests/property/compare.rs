@@ -8,11 +8,13 @@ use crate::request::Request;
 /// What differs, in a few words; none when the answers agree.
 pub fn difference(request: &Request, sqlite: &Outcome, postgres: &Outcome) -> Option<String> {
     match (sqlite, postgres) {
-        (Outcome::Rows { body: a, rows: n, total: t }, Outcome::Rows { body: b, rows: m, total: u }) => {
+        (Outcome::Rows { body: a, rows: n, total: t, told: k }, Outcome::Rows { body: b, rows: m, total: u, told: l }) => {
             if n != m {
                 Some(format!("SQLite has {n} rows, PostgreSQL {m}"))
             } else if t != u {
                 Some(format!("SQLite counts {t:?}, PostgreSQL {u:?}"))
+            } else if k != l {
+                Some(format!("SQLite tells {k:?}, PostgreSQL {l:?}"))
             } else if a == b || !request.is_ordered() && canonical(a) == canonical(b) {
                 None
             } else {

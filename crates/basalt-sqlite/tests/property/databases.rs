@@ -26,6 +26,8 @@ pub enum Outcome {
         body: String,
         rows: u64,
         total: Option<u64>,
+        /// Of an insert: how many rows met no other, and the key of the first when that is asked for.
+        told: Option<String>,
     },
     /// One object was asked for, and there were this many.
     NotSingular(u64),
@@ -144,7 +146,11 @@ impl Sqlite {
         let near = if request.is_read() { self.engine.run_now(&run) } else { None };
         match near.unwrap_or_else(|| self.runtime.block_on(self.engine.run(run))) {
             Ok(answer) => {
-                Outcome::Rows { body: String::from_utf8_lossy(&answer.body).into_owned(), rows: answer.rows, total: answer.total }
+                let body = String::from_utf8_lossy(&answer.body).into_owned();
+                let key: Vec<String> =
+                    answer.location.into_iter().map(|text| text.unwrap_or_else(|| "NULL".to_owned())).collect();
+                let told = told(request, answer.rows, &answer.inserted.to_string(), &format!("{{{}}}", key.join(",")));
+                Outcome::Rows { body, rows: answer.rows, total: answer.total, told }
             }
             Err(RunError::NotSingular(rows)) => Outcome::NotSingular(rows),
             Err(RunError::Sql(error)) => {
@@ -219,6 +225,12 @@ impl Postgres {
     }
 }
 
+fn told(request: &Request, rows: u64, inserted: &str, key: &str) -> Option<String> {
+    let Ask::Insert(insert) = &request.ask else { return None };
+    let key = if insert.returning.location && rows > 0 { key } else { "" };
+    Some(format!("{inserted} inserted {key}"))
+}
+
 fn contents_sql(table: &Table) -> String {
     let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
     let key: Vec<&str> = table.key.iter().map(|k| columns[*k]).collect();
@@ -265,7 +277,9 @@ fn run_as(client: &mut Client, role: &str, sqlite: &Sqlite, plan: &Plan, request
         if matches!(plan.output, Output::Object { .. }) && rows != 1 {
             return Err(PgError { sqlstate: NOT_SINGULAR.to_owned(), message: rows.to_string(), ..PgError::default() });
         }
-        Ok(Outcome::Rows { body: row.first().cloned().flatten().unwrap_or_default(), rows, total })
+        let text = |n: usize| row.get(n).and_then(Option::as_deref).unwrap_or("{}");
+        let told = told(request, rows, text(3), text(4));
+        Ok(Outcome::Rows { body: row.first().cloned().flatten().unwrap_or_default(), rows, total, told })
     };
     let claims = request.claims_text();
     let result = match effects {

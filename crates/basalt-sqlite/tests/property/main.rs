@@ -3,7 +3,7 @@
 //! `guard_property` demands the same rows, the same refusals and the same tables after writes; `guard_faults` puts deliberate
 //! mistakes into the guard and demands that such requests find each.
 //!
-//! - `schema.rs`, `predicate.rs`, `request.rs` make cases up from a seed; `model.rs` prints a schema as SQL;
+//! - `schema.rs`, `predicate.rs`, `request.rs`, `maker.rs` make cases up from a seed; `model.rs` prints a schema as SQL;
 //! - `databases.rs` runs them; `compare.rs` says when answers agree; `coverage.rs` what was reached; `shrink.rs` makes failures small.
 //!
 //! `BASALT_PROPERTY_REQUESTS` sets the size of the run, `BASALT_PROPERTY_SEED` repeats one, `BASALT_PROPERTY_THREADS` divides it.
@@ -14,6 +14,7 @@ mod coverage;
 mod databases;
 mod faults;
 mod guard;
+mod maker;
 mod model;
 mod predicate;
 mod random;

@@ -257,12 +257,6 @@ impl Predicate {
         }
     }
 
-    pub fn has_subquery(&self) -> bool {
-        let mut kinds = Vec::new();
-        self.kinds(&mut kinds);
-        kinds.iter().any(|k| matches!(k, Kind::In | Kind::NotIn | Kind::Exists | Kind::NotExists | Kind::Count | Kind::Scalar))
-    }
-
     /// All kinds in it.
     pub fn kinds(&self, out: &mut Vec<Kind>) {
         match self {

@@ -109,6 +109,10 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
         targets,
         generated: if is_delete { Vec::new() } else { write.generated()? },
         policy_checks,
+        policies_read: [&guard.insert_checks, &guard.conflict_checks, &guard.update_checks]
+            .into_iter()
+            .flatten()
+            .any(|rule| facts::contains_subquery(&rule.condition)),
         not_null: if is_delete { Vec::new() } else { write.not_null() },
         constraint_checks: if is_delete { None } else { write.constraints()? },
         failing_row: guard::failing_row(context.catalog, &context.caller, relation),
