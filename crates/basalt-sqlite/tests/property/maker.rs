@@ -131,26 +131,24 @@ impl<'a> Maker<'a> {
         }
         if !is_to_one {
             node.order = self.order(table);
-            self.page(&mut node, depth);
+            self.page(&mut node);
         }
         node
     }
 
-    /// A limit and an offset, now and then an odd one. The surface has refused negative ones of the root.
-    fn page(&mut self, node: &mut Node, depth: usize) {
+    /// A limit and an offset, now and then an odd one. Those that are no bigint or negative never reach a plan.
+    fn page(&mut self, node: &mut Node) {
         if self.random.percent(18) {
             let limit = match self.random.below(20) {
                 0 => "0".to_owned(),
-                1 => "9223372036854775807".to_owned(),
-                2 if depth > 0 => self.random.pick(&["-1", "9223372036854775808"]).to_owned(),
+                1 => i64::MAX.to_string(),
                 _ => self.random.between(1, 5).to_string(),
             };
             node.limit = Some(self.literal(Literal::Text(limit)));
         }
         if self.random.percent(9) {
             let offset = match self.random.below(12) {
-                0 => "9223372036854775807".to_owned(),
-                1 if depth > 0 => self.random.pick(&["-1", "9223372036854775808"]).to_owned(),
+                0 => i64::MAX.to_string(),
                 _ => self.random.between(0, 3).to_string(),
             };
             node.offset = Some(self.literal(Literal::Text(offset)));
