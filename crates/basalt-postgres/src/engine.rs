@@ -131,10 +131,10 @@ impl PostgresEngine {
         loop {
             let mut lease = self.shared.admin.lease().await?;
             let (handle, work) = (self.handle.clone(), Arc::clone(&work));
-            let is_prepared = self.shared.options.is_prepared;
+            let (is_prepared, now) = (self.shared.options.is_prepared, self.shared.options.clock.now());
             let done = self.handle.spawn_blocking(move || {
                 let result = lease.begin().and_then(|connection| {
-                    let mut own = Own::begin(connection, &handle, access, is_prepared)?;
+                    let mut own = Own::begin(connection, &handle, access, is_prepared, now)?;
                     let result = work(&mut own);
                     own.end(result)
                 });

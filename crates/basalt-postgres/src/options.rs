@@ -1,9 +1,13 @@
 //! What an engine needs to know before it connects.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use basalt_types::{Clock, SystemClock};
+
 /// Settings of a [`crate::PostgresEngine`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     /// URL or key=value string for requests: a login that is a member of the API's roles and nothing else.
     pub requests: String,
@@ -27,6 +31,19 @@ pub struct PostgresOptions {
     pub lanes: usize,
     /// How often the database is asked whether its schema changed.
     pub watch_interval: Duration,
+    /// The services' time. SQL's `now()` is the server's own.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for PostgresOptions {
+    /// Without the addresses, which hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("pool_size", &self.pool_size)
+            .field("admin_pool_size", &self.admin_pool_size)
+            .field("schemas", &self.schemas)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PostgresOptions {
@@ -44,6 +61,7 @@ impl PostgresOptions {
             extra_search_path: vec!["public".to_owned(), "extensions".to_owned()],
             lanes: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             watch_interval: Duration::from_secs(5),
+            clock: Arc::new(SystemClock),
         }
     }
 

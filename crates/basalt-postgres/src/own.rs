@@ -45,13 +45,9 @@ impl<'a> Own<'a> {
         runtime: &'a Handle,
         access: Access,
         is_prepared: bool,
+        now: Timestamp,
     ) -> Result<Self, SqlError> {
-        let now = runtime.block_on(async {
-            connection.client.batch_execute(access.begin()).await?;
-            let row = connection.client.query_one(NOW, &[]).await?;
-            row.try_get::<_, i64>(0)
-        });
-        let now = Timestamp(now.map_err(|e| error::of(&e))?);
+        runtime.block_on(connection.client.batch_execute(access.begin())).map_err(|e| error::of(&e))?;
         Ok(Self { connection, runtime, now, is_prepared })
     }
 
@@ -66,9 +62,6 @@ impl<'a> Own<'a> {
         ended.map(|()| value)
     }
 }
-
-/// The transaction's time, in microseconds since 1970.
-const NOW: &str = "SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::int8";
 
 impl Transaction for Own<'_> {
     fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Rows, SqlError> {

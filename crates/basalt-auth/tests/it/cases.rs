@@ -12,6 +12,7 @@ use basalt_token::ApiKeyRole;
 use crate::server::{Ask, Server, config, service_token};
 
 struct Surface {
+    engine: Engine,
     server: Option<Server>,
 }
 
@@ -41,7 +42,10 @@ impl Answer for Surface {
             },
             Some(other) => return Err(format!("no fixture {other}")),
         };
-        self.server = Some(Server::start(config));
+        self.server = Some(match self.engine {
+            Engine::Sqlite => Server::start(config),
+            Engine::Postgres => Server::start_on_postgres(config),
+        });
         Ok(())
     }
 
@@ -74,14 +78,24 @@ impl Answer for Surface {
     }
 
     fn engine(&self) -> Engine {
-        Engine::Sqlite
+        self.engine
     }
 }
 
-#[test]
-fn case_files() {
+fn run(engine: Engine, name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/auth");
     let mut options = Options::default();
     options.compared_headers.extend(["x-sb-error-code", "x-supabase-api-version", "x-total-count", "link"].map(str::to_owned));
-    run_folder(&folder, &mut Surface { server: None }, &options).finish("auth");
+    options.is_update &= engine == Engine::Sqlite;
+    run_folder(&folder, &mut Surface { engine, server: None }, &options).finish(name);
+}
+
+#[test]
+fn case_files_on_sqlite() {
+    run(Engine::Sqlite, "auth (sqlite)");
+}
+
+#[test]
+fn case_files_on_postgres() {
+    run(Engine::Postgres, "auth (postgres)");
 }

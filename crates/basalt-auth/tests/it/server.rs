@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use basalt_auth::{Auth, AuthConfig, AuthSecrets, Hashing, RequestFacts};
+use basalt_engine::migrate::{MigrationFile, Migrations};
 use basalt_engine::{Engine, transaction};
-use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
+use basalt_postgres::{PostgresEngine, PostgresOptions};
+use basalt_sqlite::{SqliteEngine, SqliteOptions};
 use basalt_testkit::FakeClock;
+use basalt_testkit::postgres::{AUTHENTICATOR, Database, SUPERUSER};
 use basalt_token::keys::sign_hs256;
 use basalt_token::{ApiKeyRole, Verifier};
 use basalt_types::{Rng, Secret, Value};
@@ -36,10 +39,13 @@ impl Rng for CountingRng {
 
 pub struct Server {
     pub auth: Auth,
-    pub engine: Arc<SqliteEngine>,
+    pub engine: Arc<dyn Engine>,
+    migrations: Arc<dyn Migrations>,
     pub clock: Arc<FakeClock>,
     pub folder: tempfile::TempDir,
     pub runtime: tokio::runtime::Runtime,
+    /// Dropped after its engine.
+    _database: Option<Database>,
 }
 
 /// One answer.
@@ -143,9 +149,28 @@ impl Server {
         options.rng = rng.clone();
         options.readers = 2;
         let engine = SqliteEngine::open(options).unwrap_or_else(|e| panic!("the database opens: {e}"));
+        let migrations = Arc::clone(&engine) as Arc<dyn Migrations>;
+        let engine: Arc<dyn Engine> = engine;
         let auth = auth_over(&engine, config, &clock, rng);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        Self { auth, engine, clock, folder, runtime }
+        Self { auth, engine, migrations, clock, folder, runtime: runtime(), _database: None }
+    }
+
+    /// The same over a PostgreSQL database that the engine prepared itself.
+    pub fn start_on_postgres(config: AuthConfig) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(FakeClock::default());
+        let rng: Arc<dyn Rng> = Arc::new(CountingRng(AtomicU64::new(1)));
+        let database = Database::empty();
+        let options = PostgresOptions {
+            clock: clock.clone(),
+            ..PostgresOptions::new(database.connection_string(AUTHENTICATOR), database.connection_string(SUPERUSER))
+        };
+        PostgresEngine::bootstrap(&options, true).unwrap_or_else(|e| panic!("the database is prepared: {e}"));
+        let engine = PostgresEngine::open(options).unwrap_or_else(|e| panic!("the database opens: {e}"));
+        let migrations = Arc::clone(&engine) as Arc<dyn Migrations>;
+        let engine: Arc<dyn Engine> = engine;
+        let auth = auth_over(&engine, config, &clock, rng);
+        Self { auth, engine, migrations, clock, folder, runtime: runtime(), _database: Some(database) }
     }
 
     /// Starts auth anew over the same file: what it remembered is gone.
@@ -198,7 +223,7 @@ impl Server {
     /// Applies a migration.
     pub fn migrate(&self, sql: &str) {
         let file = MigrationFile { version: "20260101000000".to_owned(), name: "test".to_owned(), text: sql.to_owned() };
-        self.engine.apply_migration(&file).unwrap_or_else(|e| panic!("{e}"));
+        self.migrations.apply_migration(&file).unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Runs a statement as the owner of the database.
@@ -208,10 +233,14 @@ impl Server {
     }
 }
 
-fn auth_over(engine: &Arc<SqliteEngine>, config: AuthConfig, clock: &Arc<FakeClock>, rng: Arc<dyn Rng>) -> Auth {
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn auth_over(engine: &Arc<dyn Engine>, config: AuthConfig, clock: &Arc<FakeClock>, rng: Arc<dyn Rng>) -> Auth {
     let verifier = Arc::new(Verifier::new(&Secret::new(JWT_SECRET), None));
     let secrets = AuthSecrets { jwt_secret: Secret::new(JWT_SECRET), refresh_token_key: Secret::new(REFRESH_KEY) };
-    Auth::new(engine.clone() as Arc<dyn Engine>, config, secrets, verifier, clock.clone(), rng)
+    Auth::new(engine.clone(), config, secrets, verifier, clock.clone(), rng)
 }
 
 /// The claims of a token, unverified.

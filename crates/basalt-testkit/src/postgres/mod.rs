@@ -61,12 +61,23 @@ impl Database {
     /// # Panics
     /// As [`shared`].
     pub fn fresh() -> Self {
+        Self::of_template(TEMPLATE)
+    }
+
+    /// A fresh database as PostgreSQL makes it, on a server that has Supabase's roles.
+    ///
+    /// # Panics
+    /// As [`shared`].
+    pub fn empty() -> Self {
+        Self::of_template("template1")
+    }
+
+    fn of_template(template: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let server = shared();
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let created = server
-            .connect("postgres", SUPERUSER)
-            .and_then(|mut c| c.batch(&format!("create database {name} template {TEMPLATE}")));
+        let create = format!("create database {name} template {template}");
+        let created = server.connect("postgres", SUPERUSER).and_then(|mut c| c.batch(&create));
         created.unwrap_or_else(|e| panic!("creating a test database: {e}"));
         Self { server, name }
     }
