@@ -90,6 +90,14 @@ impl PostgresEngine {
         alone(options, async |client| examine(client).await)
     }
 
+    /// Whether users have made tables in it. Not for async code.
+    ///
+    /// # Errors
+    /// As connecting reports.
+    pub fn has_tables_of_users(options: &PostgresOptions) -> Result<bool, SqlError> {
+        alone(options, async |client| crate::migrate::has_user_tables(client).await)
+    }
+
     /// Makes what a project relies on where it is missing, and lets the request's login in with this password. Not for async code.
     ///
     /// # Errors

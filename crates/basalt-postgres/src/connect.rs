@@ -35,6 +35,13 @@ impl Target {
         Ok(Self { config })
     }
 
+    /// The same database with another login.
+    pub(crate) fn with_login(&self, user: &str, password: &str) -> Self {
+        let mut config = self.config.clone();
+        config.user(user).password(password);
+        Self { config }
+    }
+
     /// Connects; the connection is driven by a task of the current runtime.
     ///
     /// # Errors

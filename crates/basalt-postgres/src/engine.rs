@@ -62,14 +62,15 @@ impl PostgresEngine {
     /// # Errors
     /// 22023 for an address that is none; 08001 when nothing answers; 42501 when the login for requests has rights of its own;
     /// PostgreSQL's own refusals.
-    pub fn open(options: PostgresOptions) -> Result<Arc<Self>, SqlError> {
-        let requests = Target::parse(&options.requests, options.connect_timeout, "basalt")?;
-        let admin = Target::parse(&options.admin, options.connect_timeout, "basalt-admin")?;
-        Self::with_targets(options, requests, admin)
-    }
-
     #[allow(clippy::disallowed_methods)] // monotonic time of the last answer
-    pub(crate) fn with_targets(options: PostgresOptions, requests: Target, admin: Target) -> Result<Arc<Self>, SqlError> {
+    pub fn open(options: PostgresOptions) -> Result<Arc<Self>, SqlError> {
+        let admin = Target::parse(&options.admin, options.connect_timeout, "basalt-admin")?;
+        let requests = match &options.request_login {
+            Some((user, password)) => {
+                Target::parse(&options.admin, options.connect_timeout, "basalt")?.with_login(user, password.reveal())
+            }
+            None => Target::parse(&options.requests, options.connect_timeout, "basalt")?,
+        };
         let no_thread = |_| SqlError::internal("no thread for the database's connections");
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)

@@ -68,6 +68,18 @@ impl PostgresEngine {
     }
 }
 
+/// Whether there are tables outside the schemas of [`OWN`] that are no extension's.
+pub(crate) async fn has_user_tables(client: &Client) -> Result<bool, SqlError> {
+    let query = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ({OWN}) AND n.nspname !~ '^pg_' \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
+             AND d.objid = c.oid AND d.deptype = 'e'))"
+    );
+    let row = client.query_one(&query, &[]).await.map_err(|e| error::of(&e))?;
+    row.try_get::<_, bool>(0).map_err(|e| error::of(&e))
+}
+
 async fn note_applied(
     client: &Client,
     version: &str,
@@ -157,16 +169,7 @@ impl Migrations for PostgresEngine {
     }
 
     fn has_user_tables(&self) -> bool {
-        let query = format!(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ({OWN}) AND n.nspname !~ '^pg_' \
-             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
-                 AND d.objid = c.oid AND d.deptype = 'e'))"
-        );
-        let found = self.handle.block_on(self.shared.admin(async |client| {
-            let row = client.query_one(&query, &[]).await.map_err(|e| error::of(&e))?;
-            row.try_get::<_, bool>(0).map_err(|e| error::of(&e))
-        }));
+        let found = self.handle.block_on(self.shared.admin(has_user_tables));
         // What cannot be looked at is not taken for empty.
         found.unwrap_or(true)
     }

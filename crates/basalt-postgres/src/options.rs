@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use basalt_types::{Clock, SystemClock};
+use basalt_types::{Clock, Secret, SystemClock};
 
 /// Settings of a [`crate::PostgresEngine`].
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// URL or key=value string for requests: a login that is a member of the API's roles and nothing else.
     pub requests: String,
+    /// Login and password for requests, in place of those in `admin`: `requests` is then not used.
+    pub request_login: Option<(String, Secret)>,
     /// For everything Basalt does for itself: the services' tables, migrations, reading the catalog.
     pub admin: String,
     /// Most connections for requests, over all threads.
@@ -51,6 +53,7 @@ impl PostgresOptions {
     pub fn new(requests: impl Into<String>, admin: impl Into<String>) -> Self {
         Self {
             requests: requests.into(),
+            request_login: None,
             admin: admin.into(),
             pool_size: 20,
             admin_pool_size: 5,

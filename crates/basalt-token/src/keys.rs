@@ -106,6 +106,17 @@ pub fn sign_claims(claims: Map<String, Value>, secret: &Secret) -> String {
     sign_hs256(&Value::Object(claims), secret)
 }
 
+/// A secret that follows from another one and a purpose: HMAC-SHA256 (RFC 2104) of the purpose, as lower-case hex.
+pub fn derive(key: &Secret, purpose: &str) -> String {
+    use std::fmt::Write as _;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, key.reveal().as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, purpose.as_bytes());
+    tag.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// URL-safe text of so many random bytes.
 pub fn random_text(rng: &dyn Rng, bytes: usize) -> String {
     let mut buffer = vec![0u8; bytes];

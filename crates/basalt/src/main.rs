@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod control;
+mod database;
 mod glob;
 mod lock;
 mod log;
@@ -37,6 +38,12 @@ struct Place {
     /// Lay the block of `[remotes]` with this project_id over the rest of config.toml. By default `SUPABASE_PROJECT_ID`.
     #[arg(long, global = true, value_name = "ID")]
     project_ref: Option<String>,
+    /// Serve a PostgreSQL database instead of the embedded file. Without --admin-database: a login that may create roles.
+    #[arg(long, global = true, value_name = "URL")]
+    database: Option<String>,
+    /// Another login of the same database, for migrations; --database is then for requests alone.
+    #[arg(long, global = true, value_name = "URL", requires = "database")]
+    admin_database: Option<String>,
 }
 
 impl Place {
@@ -44,7 +51,12 @@ impl Place {
     fn open(&self, flags: &[Flag]) -> Result<(Project, Settings), Failure> {
         let project = Project::find(self.project.as_deref())?;
         let env = Environment::read(&[&project.folder, &project.root], &project.root);
-        let settings = Settings::load(&project, &env, self.project_ref.as_deref(), flags)?;
+        let given = [("database.url", "--database", &self.database), ("database.admin_url", "--admin-database", &self.admin_database)];
+        let given = given.into_iter().filter_map(|(setting, flag, value)| {
+            value.as_ref().map(|value| Flag { setting, flag, value: value.clone() })
+        });
+        let flags: Vec<Flag> = flags.iter().cloned().chain(given).collect();
+        let settings = Settings::load(&project, &env, self.project_ref.as_deref(), &flags)?;
         Ok((project, settings))
     }
 }

@@ -87,6 +87,12 @@ impl Secrets {
         Ok(secrets)
     }
 
+    /// The password of the login that requests use on PostgreSQL, when Basalt made that login. It follows from the refresh key, so
+    /// that it is nowhere stored.
+    pub fn database_password(&self) -> Secret {
+        Secret::new(basalt_token::keys::derive(&self.refresh_key, "database login of requests"))
+    }
+
     fn overlay(&mut self, given: &KeyOverrides, clock: &dyn Clock) -> Result<(), SecretsError> {
         let keys = &mut self.keys;
         if let Some(secret) = &given.jwt_secret {

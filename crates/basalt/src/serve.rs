@@ -9,13 +9,13 @@ use basalt_auth::{Auth, AuthConfig};
 use basalt_engine::Engine;
 use basalt_gateway::{Gateway, GatewayConfig, ServeError, Server, Surfaces};
 use basalt_rest::{Rest, RestConfig};
-use basalt_sqlite::{SqliteEngine, SqliteOptions};
 use basalt_token::Verifier;
 use basalt_types::{SystemClock, SystemRng};
 use clap::Args;
 
 use crate::commands::migration;
 use crate::config::{Flag, Settings};
+use crate::database::{self, Asked, Database};
 use crate::lock::ProjectLock;
 use crate::project::{Project, ProjectError};
 use crate::secrets::Secrets;
@@ -27,12 +27,8 @@ pub struct Serve {
     /// Address and port, e.g. `127.0.0.1:54321`; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// A PostgreSQL URL; this version serves the embedded database only.
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
-    /// As `--database`, for migrations.
-    #[arg(long, value_name = "URL")]
-    admin_database: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
     /// Allow publicly known secrets on a loopback listener.
     #[arg(long)]
     insecure_dev_keys: bool,
@@ -41,16 +37,6 @@ pub struct Serve {
 /// `--listen` as the flag it is, for [`Settings::load`].
 pub fn listen_flag(listen: Option<&str>) -> Vec<Flag> {
     listen.map(|value| Flag { setting: "server.listen", flag: "--listen", value: value.to_owned() }).into_iter().collect()
-}
-
-/// Opening options of a project's database.
-pub fn engine_options(project: &Project, settings: &Settings) -> SqliteOptions {
-    let mut options = SqliteOptions::new(project.database());
-    options.auto_expose_new_tables = settings.auto_expose_new_tables;
-    if settings.readers > 0 {
-        options.readers = settings.readers;
-    }
-    options
 }
 
 /// The URL of the running server, as it noted it.
@@ -65,21 +51,26 @@ pub fn running_url(state: &Path) -> Option<String> {
 impl Serve {
     /// Runs the command.
     pub fn run(self, place: &Place) -> Result<(), Failure> {
-        if self.database.is_some() || self.admin_database.is_some() {
-            return Err("this version serves the embedded SQLite database only; leave --database out".into());
-        }
         let (project, settings) = place.open(&listen_flag(self.listen.as_deref()))?;
         log::start(&settings.log_level, settings.log_format.as_deref());
         let state = project.make_state()?;
         let lock = ProjectLock::take(&state, "serve")?;
         let secrets = Secrets::load(&state, &settings.keys, &SystemRng, &SystemClock)?;
         self.refuse_public_secrets(&settings, &secrets)?;
-        let engine = SqliteEngine::open(engine_options(&project, &settings))?;
-        let applied = migration::apply(&engine, &project, &settings)?;
-        if !applied.is_empty() {
-            tracing::info!("{}", migration::summary(&applied));
+        let (engine, state_found) = database::open(&project, &settings, &secrets, self.asked)?;
+        let may = self.asked.may(state_found);
+        if may.migrate {
+            let applied = migration::apply(&*engine, &project, &settings, may.seed)?;
+            if !applied.is_empty() {
+                tracing::info!("{}", migration::summary(&applied));
+            }
+        } else {
+            let waiting = migration::waiting(&*engine, &project, &settings)?;
+            if waiting > 0 {
+                tracing::warn!("{waiting} migrations of the folder are not applied to this database; --migrate applies them");
+            }
         }
-        notes(&settings, &engine);
+        notes(&settings, &*engine);
         // It accepts connections and waits for signals; requests have runtimes of their own, one on each core.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(serve(&project, settings, &secrets, Arc::clone(&engine)));
@@ -110,7 +101,7 @@ impl Serve {
     }
 }
 
-async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, engine: Arc<SqliteEngine>) -> Result<(), Failure> {
+async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, engine: Arc<dyn Database>) -> Result<(), Failure> {
     let state = project.state();
     let listener = Server::listen(settings.listen).await.map_err(|error| taken(&error, settings.listen))?;
     let address = listener.local_addr()?;
@@ -123,7 +114,7 @@ async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, eng
         let (engine, project, settings) = (Arc::clone(&engine), project.clone(), settings.clone());
         control::listen(&state, move |question| match question {
             "migrate" => {
-                migration::apply(&engine, &project, &settings).map(|a| migration::summary(&a)).map_err(|e| e.to_string())
+                migration::apply(&*engine, &project, &settings, true).map(|a| migration::summary(&a)).map_err(|e| e.to_string())
             }
             "history" => engine
                 .applied_migrations()
@@ -143,7 +134,7 @@ async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, eng
     Ok(())
 }
 
-fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<SqliteEngine>) -> Gateway {
+fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) -> Gateway {
     let catalog = engine.catalog();
     let allowed_roles = catalog.role("authenticator").map(|r| r.member_of.clone()).unwrap_or_default();
     let engine: Arc<dyn Engine> = engine;
@@ -221,7 +212,7 @@ fn auth_config(settings: &Settings) -> AuthConfig {
 }
 
 /// What somebody who looks at the log should know at once.
-fn notes(settings: &Settings, engine: &SqliteEngine) {
+fn notes(settings: &Settings, engine: &dyn Database) {
     if !settings.unserved.is_empty() {
         tracing::warn!("of no effect in this version: {}", settings.unserved.join(", "));
     }

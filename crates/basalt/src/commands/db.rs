@@ -35,8 +35,8 @@ impl Db {
         let state = project.make_state()?;
         let _lock = ProjectLock::take(&state, "db reset")?;
         SqliteEngine::remove_files(&project.database())?;
-        let engine = SqliteEngine::open(crate::serve::engine_options(&project, &settings))?;
-        let applied = apply(&engine, &project, &settings)?;
+        let engine = SqliteEngine::open(crate::database::file_options(&project, &settings))?;
+        let applied = apply(&*engine, &project, &settings, true)?;
         engine.close();
         println!("The database is new. {}", summary(&applied));
         Ok(())

@@ -77,7 +77,7 @@ impl Doctor {
 fn with_keys(mut rows: Vec<Row>, project: &Project) -> Vec<Row> {
     let is_signed_anew = rows.iter().any(|r| r.name == "auth.jwt_secret" && r.is_set);
     let stored = if project.state().join("secrets").exists() { ".basalt/secrets" } else { "made at the first start" };
-    for row in rows.iter_mut().filter(|row| row.is_secret && !row.is_set) {
+    for row in rows.iter_mut().filter(|row| row.is_secret && !row.is_set && row.name.starts_with("auth.")) {
         let is_legacy = matches!(row.name, "auth.anon_key" | "auth.service_role_key");
         row.is_set = true;
         row.origin = if is_legacy && is_signed_anew { "signed with auth.jwt_secret".into() } else { stored.into() };

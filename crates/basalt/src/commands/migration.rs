@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use basalt_sql::ddl::report::{Report, check_files};
-use basalt_sqlite::{AppliedMigration, MigrationFile as EngineFile, RepairStatus, SqliteEngine};
-use basalt_types::{Clock as _, SystemClock, pg};
+use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile as EngineFile, RepairStatus};
+use basalt_types::{Clock as _, SystemClock, SystemRng, pg};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Settings;
+use crate::database::{self, Asked, Database};
 use crate::lock::ProjectLock;
+use crate::secrets::Secrets;
 use crate::project::{MigrationFile, Project, ProjectError};
 use crate::{Failure, Place};
 
@@ -84,7 +86,7 @@ fn up(place: &Place, project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     let (engine, _lock, settings) = open(place, "migration up")?;
-    let applied = apply(&engine, project, &settings)?;
+    let applied = apply(&*engine, project, &settings, true)?;
     println!("{}", summary(&applied));
     engine.close();
     Ok(())
@@ -134,11 +136,12 @@ fn repair(place: &Place, project: &Project, versions: &[String], status: Status)
 }
 
 /// Opens the project's database under its lock.
-pub fn open(place: &Place, what: &str) -> Result<(std::sync::Arc<SqliteEngine>, ProjectLock, Settings), Failure> {
+pub fn open(place: &Place, what: &str) -> Result<(std::sync::Arc<dyn Database>, ProjectLock, Settings), Failure> {
     let (project, settings) = place.open(&[])?;
     let state = project.make_state()?;
     let lock = ProjectLock::take(&state, what)?;
-    let engine = SqliteEngine::open(crate::serve::engine_options(&project, &settings))?;
+    let secrets = Secrets::load(&state, &settings.keys, &SystemRng, &SystemClock)?;
+    let (engine, _) = database::open(&project, &settings, &secrets, Asked::default())?;
     Ok((engine, lock, settings))
 }
 
@@ -148,7 +151,12 @@ fn read(file: &MigrationFile) -> Result<String, ProjectError> {
 }
 
 /// Applies what is new, in order, after making sure that what was applied is still what the folder says. A new database is seeded.
-pub fn apply(engine: &SqliteEngine, project: &Project, settings: &Settings) -> Result<Vec<MigrationFile>, Failure> {
+pub fn apply(
+    engine: &dyn Database,
+    project: &Project,
+    settings: &Settings,
+    may_seed: bool,
+) -> Result<Vec<MigrationFile>, Failure> {
     let files = if settings.migrations_enabled { project.migrations()? } else { Vec::new() };
     let applied = engine.applied_migrations()?;
     // A database whose first migrations these are, or that has none: it is seeded once.
@@ -158,20 +166,18 @@ pub fn apply(engine: &SqliteEngine, project: &Project, settings: &Settings) -> R
                     If the folder's migrations made them: basalt migration repair --status applied"
             .into());
     }
-    compare(&files, &applied)?;
+    compare(engine, &files, &applied)?;
     // Noted before the first migration, so that a crash between them and the seed does not leave the seed out.
     let pending = project.state().join("seed-pending");
-    if is_new && settings.seed_enabled {
+    if is_new && settings.seed_enabled && may_seed {
         fs::write(&pending, "The database is new; the seed has not run yet.\n").map_err(ProjectError::io(&pending))?;
     }
     let new: Vec<MigrationFile> = files.into_iter().filter(|f| !applied.iter().any(|a| a.version == f.version)).collect();
     let texts = new.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     // Refuse all at once, before the first is applied.
-    let base = engine_catalog(engine);
     let named: Vec<(String, &str)> = new.iter().zip(&texts).map(|(f, t)| (f.path.display().to_string(), t.as_str())).collect();
-    let report = check_files(named.iter().map(|(n, t)| (n.as_str(), *t)), &base);
-    if !report.is_clean() {
-        return Err(format!("nothing was applied, because some statements do not run on SQLite\n\n{}", report.to_text()).into());
+    if let Some(report) = engine.refusals(&named) {
+        return Err(format!("nothing was applied, because some statements do not run on SQLite\n\n{report}").into());
     }
     for (file, text) in new.iter().zip(texts) {
         let migration = EngineFile { version: file.version.clone(), name: file.name.clone(), text };
@@ -180,19 +186,22 @@ pub fn apply(engine: &SqliteEngine, project: &Project, settings: &Settings) -> R
             tracing::info!(migration = file.version, "{notice}");
         }
     }
-    if settings.seed_enabled && pending.exists() {
+    if settings.seed_enabled && may_seed && pending.exists() {
         seed(engine, project, settings)?;
         fs::remove_file(&pending).map_err(ProjectError::io(&pending))?;
     }
     Ok(new)
 }
 
-fn engine_catalog(engine: &SqliteEngine) -> std::sync::Arc<basalt_catalog::Catalog> {
-    basalt_engine::Engine::catalog(engine)
+/// How many of the folder's migrations the database does not have.
+pub fn waiting(engine: &dyn Database, project: &Project, settings: &Settings) -> Result<usize, Failure> {
+    let files = if settings.migrations_enabled { project.migrations()? } else { Vec::new() };
+    let applied = engine.applied_migrations()?;
+    Ok(files.iter().filter(|f| !applied.iter().any(|a| a.version == f.version)).count())
 }
 
 /// An edited or missing applied migration is an error: the database would no longer be what the folder says.
-fn compare(files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), Failure> {
+fn compare(engine: &dyn Database, files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), Failure> {
     let mut wrong = String::new();
     for row in applied {
         match files.iter().find(|f| f.version == row.version) {
@@ -205,7 +214,7 @@ fn compare(files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), 
             }
             Some(file) => {
                 let text = read(file)?;
-                if row.sha256.as_ref().is_some_and(|sha| *sha != SqliteEngine::checksum(&text)) {
+                if row.sha256.as_ref().is_some_and(|sha| *sha != engine.checksum(&text)) {
                     let _ = writeln!(
                         wrong,
                         "  {} was edited after it was applied. Undo the edit and write a new migration, or, if the database already is as the \
@@ -221,7 +230,7 @@ fn compare(files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), 
 }
 
 /// Runs the seed files, each as one transaction.
-fn seed(engine: &SqliteEngine, project: &Project, settings: &Settings) -> Result<(), Failure> {
+fn seed(engine: &dyn Database, project: &Project, settings: &Settings) -> Result<(), Failure> {
     for path in seed_files(project, settings)? {
         let text = fs::read_to_string(&path).map_err(ProjectError::io(&path))?;
         engine.run_seed(&text).map_err(|e| failed(&path, &e))?;
@@ -240,7 +249,7 @@ pub fn seed_files(project: &Project, settings: &Settings) -> Result<Vec<PathBuf>
     Ok(all)
 }
 
-fn failed(path: &Path, error: &basalt_sqlite::MigrationError) -> Failure {
+fn failed(path: &Path, error: &MigrationError) -> Failure {
     let mut text = format!("{}:{}:{}: {}", path.display(), error.line, error.column, error.error);
     if let Some(detail) = &error.error.detail {
         let _ = write!(text, "\n  {detail}");

@@ -47,6 +47,8 @@ pub struct Settings {
     pub exposure_is_by_default: bool,
     /// Connections that read; 0: one a core, at least two.
     pub readers: usize,
+    /// PostgreSQL, when it is not the embedded file.
+    pub database: DatabaseSettings,
     /// Statement times: anon, authenticated, others.
     pub timeouts: [Duration; 3],
     /// Longest response body, bytes.
@@ -75,6 +77,23 @@ pub struct Settings {
     pub unset_variables: Vec<String>,
     /// Every setting with its value and where it came from.
     pub rows: Vec<Row>,
+}
+
+/// Where PostgreSQL is, and how it is used.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// For requests; without `admin_url` for everything.
+    pub url: Option<Secret>,
+    /// For migrations and the services.
+    pub admin_url: Option<Secret>,
+    /// Most connections for requests.
+    pub pool_size: usize,
+    /// Most connections for the services.
+    pub admin_pool_size: usize,
+    /// Wait for a connection.
+    pub pool_timeout: Duration,
+    /// Whether statements are kept on the server.
+    pub is_prepared: bool,
 }
 
 /// Limits of the edge.
@@ -211,6 +230,14 @@ impl Settings {
             require_rls: boolean(from, &table::REQUIRE_RLS)?,
             exposure_is_by_default,
             readers: size(from, &table::READERS)?,
+            database: DatabaseSettings {
+                url: secret(from, &table::DATABASE_URL)?,
+                admin_url: secret(from, &table::DATABASE_ADMIN_URL)?,
+                pool_size: size(from, &table::POOL_SIZE)?,
+                admin_pool_size: size(from, &table::ADMIN_POOL_SIZE)?,
+                pool_timeout: Duration::from_millis(integer(from, &table::POOL_TIMEOUT_MS)?),
+                is_prepared: boolean(from, &table::PREPARED_STATEMENTS)?,
+            },
             timeouts: [
                 Duration::from_millis(integer(from, &table::ANON_TIMEOUT_MS)?),
                 Duration::from_millis(integer(from, &table::AUTHENTICATED_TIMEOUT_MS)?),

@@ -205,6 +205,33 @@ pub static REQUIRE_RLS: Setting = own(
 );
 pub static READERS: Setting =
     own("database.readers", number(0, 256), &[], Some("0"), "Connections that read; 0: one for each core, at least two.");
+pub static DATABASE_URL: Setting = own(
+    "database.url",
+    Kind::Secret,
+    &["BASALT_DATABASE"],
+    None,
+    "A PostgreSQL URL for requests, or, without database.admin_url, for everything; not set: the embedded file.",
+);
+pub static DATABASE_ADMIN_URL: Setting = own(
+    "database.admin_url",
+    Kind::Secret,
+    &["BASALT_ADMIN_DATABASE"],
+    None,
+    "A PostgreSQL URL for migrations, the services' tables and reading the catalog.",
+);
+pub static POOL_SIZE: Setting =
+    own("database.pool_size", number(1, 10_000), &[], Some("20"), "Most PostgreSQL connections for requests.");
+pub static ADMIN_POOL_SIZE: Setting =
+    own("database.admin_pool_size", number(1, 1_000), &[], Some("5"), "Most PostgreSQL connections for the services.");
+pub static POOL_TIMEOUT_MS: Setting =
+    own("database.pool_timeout_ms", MS, &[], Some("10000"), "Longest wait for a free PostgreSQL connection, milliseconds.");
+pub static PREPARED_STATEMENTS: Setting = own(
+    "database.prepared_statements",
+    Kind::Boolean,
+    &[],
+    Some("true"),
+    "Whether PostgreSQL keeps prepared statements; false behind a transaction pooler.",
+);
 pub static ANON_TIMEOUT_MS: Setting =
     own("limits.anon_timeout_ms", MS, &[], Some("3000"), "Statement time of anon, milliseconds.");
 pub static AUTHENTICATED_TIMEOUT_MS: Setting =
@@ -323,7 +350,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 51] = [
+pub static ALL: [&Setting; 57] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -345,6 +372,12 @@ pub static ALL: [&Setting; 51] = [
     &AUTO_EXPOSE,
     &REQUIRE_RLS,
     &READERS,
+    &DATABASE_URL,
+    &DATABASE_ADMIN_URL,
+    &POOL_SIZE,
+    &ADMIN_POOL_SIZE,
+    &POOL_TIMEOUT_MS,
+    &PREPARED_STATEMENTS,
     &ANON_TIMEOUT_MS,
     &AUTHENTICATED_TIMEOUT_MS,
     &OTHER_TIMEOUT_MS,

@@ -1,0 +1,161 @@
+//! The project's database: the embedded file, or PostgreSQL where the settings name one.
+
+use std::sync::Arc;
+
+use basalt_engine::Engine;
+use basalt_engine::migrate::Migrations;
+use basalt_postgres::{Found, PostgresEngine, PostgresOptions};
+use basalt_sqlite::{SqliteEngine, SqliteOptions};
+use clap::{Args, ValueEnum};
+
+use crate::Failure;
+use crate::config::Settings;
+use crate::project::Project;
+use crate::secrets::Secrets;
+
+/// An engine with its schema's history.
+pub trait Database: Engine + Migrations {
+    /// Ends what runs and lets go of files and connections. Not for async code.
+    fn close(&self);
+}
+
+impl Database for SqliteEngine {
+    fn close(&self) {
+        self.close();
+    }
+}
+
+impl Database for PostgresEngine {
+    fn close(&self) {
+        self.close();
+    }
+}
+
+/// What the operator asks for with a PostgreSQL database that is not empty. An empty one gets everything without being asked.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Asked {
+    /// Apply new migrations to a PostgreSQL database that was not empty.
+    #[arg(long)]
+    migrate: bool,
+    /// Run the seed on a PostgreSQL database that was not empty.
+    #[arg(long)]
+    seed: bool,
+    /// Whether missing roles, schemas and tables of the services are made in a PostgreSQL database that was not empty.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    bootstrap: Option<When>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Make what is missing.
+    On,
+    /// Make nothing, even when the database is empty.
+    Off,
+}
+
+/// What may be done to a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct May {
+    /// Apply migrations.
+    pub migrate: bool,
+    /// Run the seed.
+    pub seed: bool,
+}
+
+/// Whether a database is the project's own to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The embedded file, or a PostgreSQL database that was empty.
+    Own,
+    /// A PostgreSQL database that had tables.
+    Found,
+}
+
+impl Asked {
+    /// What may be done to a database in this state.
+    pub fn may(self, state: State) -> May {
+        let is_own = state == State::Own;
+        May { migrate: is_own || self.migrate, seed: is_own || self.seed }
+    }
+}
+
+/// Options of a project's embedded file.
+pub fn file_options(project: &Project, settings: &Settings) -> SqliteOptions {
+    let mut options = SqliteOptions::new(project.database());
+    options.auto_expose_new_tables = settings.auto_expose_new_tables;
+    if settings.readers > 0 {
+        options.readers = settings.readers;
+    }
+    options
+}
+
+/// Opens the project's database, preparing one that is new.
+///
+/// # Errors
+/// What the engine reports, and what a PostgreSQL database lacks.
+pub fn open(
+    project: &Project,
+    settings: &Settings,
+    secrets: &Secrets,
+    asked: Asked,
+) -> Result<(Arc<dyn Database>, State), Failure> {
+    let Some(url) = &settings.database.url else {
+        return Ok((SqliteEngine::open(file_options(project, settings))?, State::Own));
+    };
+    let admin = settings.database.admin_url.as_ref().unwrap_or(url);
+    let mut options = PostgresOptions::new(url.reveal(), admin.reveal());
+    options.pool_size = settings.database.pool_size;
+    options.admin_pool_size = settings.database.admin_pool_size;
+    options.pool_timeout = settings.database.pool_timeout;
+    options.is_prepared = settings.database.is_prepared;
+    options.schemas.clone_from(&settings.schemas);
+    options.extra_search_path.clone_from(&settings.extra_search_path);
+    if settings.database.admin_url.is_none() {
+        // One login was given: requests get their own, with a password that only this project knows.
+        options.request_login = Some(("authenticator".to_owned(), secrets.database_password()));
+    }
+    let found = PostgresEngine::examine(&options)?;
+    let state = prepare(&options, &found, settings, secrets, asked)?;
+    let engine = PostgresEngine::open(options).map_err(|error| {
+        let is_login = matches!(error.state.as_str(), "28P01" | "28000");
+        if settings.database.admin_url.is_none() && is_login {
+            return Failure::from(
+                "the database has a login \"authenticator\" whose password this project does not know. \
+                 Give its URL as --database, and this one as --admin-database",
+            );
+        }
+        error.into()
+    })?;
+    Ok((engine, state))
+}
+
+fn prepare(
+    options: &PostgresOptions,
+    found: &Found,
+    settings: &Settings,
+    secrets: &Secrets,
+    asked: Asked,
+) -> Result<State, Failure> {
+    let make = || -> Result<(), Failure> {
+        PostgresEngine::bootstrap(options, settings.auto_expose_new_tables)?;
+        if settings.database.admin_url.is_none() {
+            PostgresEngine::set_authenticator_password(options, secrets.database_password().reveal())?;
+        }
+        Ok(())
+    };
+    match (found, asked.bootstrap) {
+        (Found::Complete, _) => {
+            // A database that only has what Basalt or Supabase put there is as good as empty.
+            let has_tables = PostgresEngine::has_tables_of_users(options)?;
+            Ok(if has_tables { State::Found } else { State::Own })
+        }
+        (Found::Empty, None | Some(When::On)) => make().map(|()| State::Own),
+        (Found::Lacking(_), Some(When::On)) => make().map(|()| State::Found),
+        (Found::Empty, Some(When::Off)) => Err("the database is empty, and --bootstrap off leaves it so".into()),
+        (Found::Lacking(lacks), _) => Err(format!(
+            "the database has tables but lacks {}. Basalt makes them when asked: --bootstrap on",
+            lacks.0.join(", ")
+        )
+        .into()),
+    }
+}
