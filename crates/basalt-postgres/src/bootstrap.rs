@@ -54,6 +54,15 @@ async fn examine(client: &Client) -> Result<Found, SqlError> {
     Ok(if has_tables { Found::Lacking(Lacks(missing)) } else { Found::Empty })
 }
 
+/// How often preparing is tried when another database of the server is prepared meanwhile.
+const MOST_ATTEMPTS: u64 = 10;
+
+/// A role that appeared after it was looked for, or a row of the role catalogs that another transaction changed.
+fn meets_another(error: &SqlError) -> bool {
+    let is_role = error.constraint.as_deref().is_some_and(|name| name.starts_with("pg_auth"));
+    is_role || error.state.as_str() == "42710" || error.message == "tuple concurrently updated"
+}
+
 /// Makes all of it in one transaction.
 async fn make(client: &Client, auto_expose: bool) -> Result<(), SqlError> {
     let sql = |e: tokio_postgres::Error| error::of(&e);
@@ -103,7 +112,19 @@ impl PostgresEngine {
     /// # Errors
     /// 42501 when the admin login may not create roles; PostgreSQL's own. Nothing is kept then.
     pub fn bootstrap(options: &PostgresOptions, auto_expose: bool) -> Result<(), SqlError> {
-        alone(options, async |client| make(client, auto_expose).await)
+        alone(options, async |client| {
+            let mut attempt = 1;
+            loop {
+                match make(client, auto_expose).await {
+                    // Roles belong to the whole server: another database of it is being prepared at the same moment.
+                    Err(error) if meets_another(&error) && attempt < MOST_ATTEMPTS => {
+                        tokio::time::sleep(std::time::Duration::from_millis(50 * attempt)).await;
+                        attempt += 1;
+                    }
+                    other => return other,
+                }
+            }
+        })
     }
 
     /// Gives the login `authenticator` a password. Not for async code.

@@ -89,6 +89,16 @@ pub fn file_options(project: &Project, settings: &Settings) -> SqliteOptions {
     options
 }
 
+/// Whether there is a database already, so that looking at it makes none.
+///
+/// # Errors
+/// What connecting reports.
+pub fn exists(project: &Project, settings: &Settings) -> Result<bool, Failure> {
+    let Some(url) = &settings.database.url else { return Ok(project.database().exists()) };
+    let admin = settings.database.admin_url.as_ref().unwrap_or(url);
+    Ok(PostgresEngine::examine(&PostgresOptions::new(url.reveal(), admin.reveal()))? == Found::Complete)
+}
+
 /// Opens the project's database, preparing one that is new.
 ///
 /// # Errors
@@ -152,10 +162,9 @@ fn prepare(
         (Found::Empty, None | Some(When::On)) => make().map(|()| State::Own),
         (Found::Lacking(_), Some(When::On)) => make().map(|()| State::Found),
         (Found::Empty, Some(When::Off)) => Err("the database is empty, and --bootstrap off leaves it so".into()),
-        (Found::Lacking(lacks), _) => Err(format!(
-            "the database has tables but lacks {}. Basalt makes them when asked: --bootstrap on",
-            lacks.0.join(", ")
-        )
-        .into()),
+        (Found::Lacking(lacks), _) => {
+            Err(format!("the database has tables but lacks {}. Basalt makes them when asked: --bootstrap on", lacks.0.join(", "))
+                .into())
+        }
     }
 }

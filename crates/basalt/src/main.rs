@@ -51,10 +51,11 @@ impl Place {
     fn open(&self, flags: &[Flag]) -> Result<(Project, Settings), Failure> {
         let project = Project::find(self.project.as_deref())?;
         let env = Environment::read(&[&project.folder, &project.root], &project.root);
-        let given = [("database.url", "--database", &self.database), ("database.admin_url", "--admin-database", &self.admin_database)];
-        let given = given.into_iter().filter_map(|(setting, flag, value)| {
-            value.as_ref().map(|value| Flag { setting, flag, value: value.clone() })
-        });
+        let given =
+            [("database.url", "--database", &self.database), ("database.admin_url", "--admin-database", &self.admin_database)];
+        let given = given
+            .into_iter()
+            .filter_map(|(setting, flag, value)| value.as_ref().map(|value| Flag { setting, flag, value: value.clone() }));
         let flags: Vec<Flag> = flags.iter().cloned().chain(given).collect();
         let settings = Settings::load(&project, &env, self.project_ref.as_deref(), &flags)?;
         Ok((project, settings))

@@ -2,10 +2,11 @@
 //
 // Each file gets a server of its own on a fresh copy of tests/projects/blog, so that files neither wait for nor disturb each other.
 // With BASALT_TEST_URL, BASALT_TEST_ANON_KEY and BASALT_TEST_SERVICE_KEY set, the suites run against that server instead: the same
-// project on the original stack says whether the expectations are right.
+// project on the original stack says whether the expectations are right. With BASALT_TEST_DATABASES, a folder that private-postgres
+// filled, each server gets an empty PostgreSQL database.
 import { createClient } from '@supabase/supabase-js'
 import { execFile, spawn } from 'node:child_process'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, readdir, rename, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +19,18 @@ const program = process.env.BASALT_BIN ?? join(process.env.CARGO_TARGET_DIR ?? j
 export const ada = { id: '00000000-0000-4000-8000-00000000000a', email: 'ada@example.com', password: 'correct horse' }
 export const bob = { id: '00000000-0000-4000-8000-00000000000b', email: 'bob@example.com', password: 'battery staple' }
 
+/** The arguments that serve an empty database; taking its file away makes it ours. */
+async function freshDatabase(folder) {
+  const databases = process.env.BASALT_TEST_DATABASES
+  if (!databases) return []
+  for (const name of await readdir(databases)) {
+    if (!/^[0-9]+$/.test(name)) continue
+    const taken = join(folder, 'database')
+    if (await rename(join(databases, name), taken).then(() => true, () => false)) return ['--database', await readFile(taken, 'utf8')]
+  }
+  throw new Error(`no database is left in ${databases}`)
+}
+
 export class Basalt {
   static async start() {
     const basalt = new Basalt()
@@ -29,11 +42,12 @@ export class Basalt {
     }
     basalt.folder = await mkdtemp(join(tmpdir(), 'basalt-js-'))
     await cp(join(root, 'tests/projects/blog'), basalt.folder, { recursive: true, filter: (path) => !path.endsWith('/.basalt') })
+    const database = await freshDatabase(basalt.folder)
     for (let attempt = 1; ; attempt++) {
       const port = await freePort()
       basalt.url = `http://127.0.0.1:${port}`
       basalt.log = ''
-      basalt.process = spawn(program, ['serve', '--project', basalt.folder, '--listen', `127.0.0.1:${port}`], { stdio: ['ignore', 'pipe', 'pipe'] })
+      basalt.process = spawn(program, ['serve', '--project', basalt.folder, '--listen', `127.0.0.1:${port}`, ...database], { stdio: ['ignore', 'pipe', 'pipe'] })
       basalt.process.on('error', (error) => { basalt.log += `${error}\n` })
       for (const stream of [basalt.process.stdout, basalt.process.stderr]) stream.on('data', (part) => { basalt.log += part })
       if (await basalt.#isReady()) break

@@ -52,14 +52,33 @@ class Basalt:
         return client, answer
 
 
+def fresh_database(folder: str) -> "list[str]":
+    """The arguments that serve an empty database; taking its file away makes it ours."""
+    databases = os.environ.get("BASALT_TEST_DATABASES")
+    if not databases:
+        return []
+    taken = os.path.join(folder, "database")
+    for name in filter(str.isdecimal, os.listdir(databases)):
+        try:
+            os.rename(os.path.join(databases, name), taken)
+        except FileNotFoundError:
+            continue
+        return ["--database", pathlib.Path(taken).read_text()]
+    raise RuntimeError(f"no database is left in {databases}")
+
+
 def start(folder: str) -> "tuple[subprocess.Popen, str]":
+    database = fresh_database(folder)
     for _ in range(5):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         with open(os.path.join(folder, "server.log"), "w+b") as log:
             process = subprocess.Popen(
-                [PROGRAM, "serve", "--project", folder, "--listen", f"127.0.0.1:{port}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [PROGRAM, "serve", "--project", folder, "--listen", f"127.0.0.1:{port}", *database],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 60

@@ -25,6 +25,9 @@ impl Db {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
         let What::Reset = self.what;
         let (project, settings) = place.open(&[])?;
+        if settings.database.url.is_some() {
+            return Err("db reset removes the embedded file; a PostgreSQL database is its server's to drop and create".into());
+        }
         // What would be refused is refused while the old database is still there.
         let report = crate::commands::migration::check(&project, &settings)?;
         if !report.is_clean() {

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use basalt_sql::ddl::report::{Report, check_files};
 use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile as EngineFile, RepairStatus};
+use basalt_sql::ddl::report::{Report, check_files};
 use basalt_types::{Clock as _, SystemClock, SystemRng, pg};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Settings;
 use crate::database::{self, Asked, Database};
 use crate::lock::ProjectLock;
-use crate::secrets::Secrets;
 use crate::project::{MigrationFile, Project, ProjectError};
+use crate::secrets::Secrets;
 use crate::{Failure, Place};
 
 /// Work with migrations.
@@ -97,7 +97,7 @@ fn list(place: &Place, project: &Project) -> Result<(), Failure> {
     let state = project.make_state()?;
     let applied: Vec<String> = if let Some(answer) = crate::control::ask(&state, "history")? {
         answer.lines().map(str::to_owned).collect()
-    } else if project.database().exists() {
+    } else if database::exists(project, &place.open(&[])?.1)? {
         let (engine, _lock, _) = open(place, "migration list")?;
         let rows = engine.applied_migrations()?;
         engine.close();

@@ -17,5 +17,6 @@ mod edge;
 mod footprint;
 mod hostile;
 mod kill_nine;
+mod postgres;
 mod serving;
 mod support;

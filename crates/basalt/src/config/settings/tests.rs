@@ -220,7 +220,7 @@ fn the_reference_is_up_to_date() {
         };
         let names: Vec<String> = setting.environment.iter().map(|n| format!("`{n}`")).collect();
         let default = match setting.default {
-            _ if setting.kind == Kind::Secret => "made at the first start".to_owned(),
+            _ if setting.kind == Kind::Secret && setting.name.starts_with("auth.") => "made at the first start".to_owned(),
             None => String::new(),
             Some("") => "none".to_owned(),
             Some(text) => format!("`{text}`"),
