@@ -14,6 +14,7 @@ pub mod lookup;
 pub mod print;
 pub mod privilege;
 pub mod relation;
+pub mod rights;
 pub mod types;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +31,7 @@ pub use relation::{
     Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Policy, PolicyCommand, Relation,
     RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
 };
+pub use rights::Rights;
 pub use types::{TypeDef, TypeKind};
 
 /// Serialisable mirror of an [`Oid`].

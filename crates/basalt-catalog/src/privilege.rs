@@ -11,8 +11,8 @@ use std::sync::Arc;
 use basalt_types::Oid;
 
 use crate::acl::{Acl, AclItem, GrantKind, Privileges};
-use crate::relation::{Policy, PolicyCommand, Relation, RelationKind};
-use crate::{Catalog, Function, Schema, TypeDef};
+use crate::relation::{Policy, Relation, RelationKind};
+use crate::{Catalog, Function, Rights, Schema, TypeDef};
 
 impl Privileges {
     /// Everything that can be granted on such an object.
@@ -232,9 +232,9 @@ impl Catalog {
         self.role(role).is_some_and(|r| r.superuser)
     }
 
-    /// Whether `member` has the privileges of `role` without SET ROLE: itself, superusers, and members as far as they INHERIT.
+    /// Whether `member` has the privileges of `role`: see [`Rights::acts_as`].
     pub fn has_privileges_of(&self, member: &str, role: &str) -> bool {
-        member == role || self.is_superuser(member) || self.memberships(member, true).contains(role)
+        Rights::of(self, member).acts_as(role)
     }
 
     /// Whether `member` may SET ROLE to `role`: itself, superusers, direct and indirect members.
@@ -256,30 +256,9 @@ impl Catalog {
         seen
     }
 
-    /// What a role may do by an access control list; `None` is the built-in default of the kind.
-    ///
-    /// An owner has what the list says, like everybody (it can be revoked from the owner too); superusers have all.
+    /// What a role may do by an access control list: see [`Rights::privileges`].
     pub fn privileges(&self, role: &str, acl: Option<&Acl>, owner: &str, kind: GrantKind) -> Privileges {
-        if self.is_superuser(role) {
-            return Privileges::all_of(kind);
-        }
-        let default;
-        let acl = match acl {
-            Some(acl) => acl,
-            None => {
-                default = Acl::default_for(kind, owner);
-                &default
-            }
-        };
-        self.listed(role, acl)
-    }
-
-    fn listed(&self, role: &str, acl: &Acl) -> Privileges {
-        let roles = self.memberships(role, true);
-        acl.0
-            .iter()
-            .filter(|item| item.grantee.is_empty() || roles.contains(item.grantee.as_str()))
-            .fold(Privileges::NONE, |all, item| all.with(item.privileges))
+        Rights::of(self, role).privileges(acl, owner, kind)
     }
 
     /// Whether a role has all of the wanted privileges: see [`Catalog::privileges`].
@@ -289,17 +268,17 @@ impl Catalog {
 
     /// What a role may do with a schema.
     pub fn schema_privileges(&self, role: &str, schema: &Schema) -> Privileges {
-        self.privileges(role, schema.acl.as_ref(), &schema.owner, GrantKind::Schema)
+        Rights::of(self, role).on_schema(schema)
     }
 
     /// What a role may do with a relation as a whole.
     pub fn relation_privileges(&self, role: &str, relation: &Relation) -> Privileges {
-        self.privileges(role, relation.acl.as_ref(), &relation.owner, relation.grant_kind())
+        Rights::of(self, role).on_relation(relation)
     }
 
     /// What a role may do with a function.
     pub fn function_privileges(&self, role: &str, function: &Function) -> Privileges {
-        self.privileges(role, function.acl.as_ref(), &function.owner, GrantKind::Function)
+        Rights::of(self, role).on_function(function)
     }
 
     /// What a role may do with a type.
@@ -309,14 +288,7 @@ impl Catalog {
 
     /// What a role may do with a relation's columns: each privilege counts when held on the table or on the column.
     pub fn column_privileges(&self, role: &str, relation: &Relation) -> ColumnPrivileges {
-        let table = self.relation_privileges(role, relation);
-        let columns = relation
-            .columns
-            .iter()
-            .filter_map(|c| Some((c.attnum, self.listed(role, c.acl.as_ref()?))))
-            .filter(|(_, p)| !p.is_empty())
-            .collect();
-        ColumnPrivileges { table, columns }
+        Rights::of(self, role).on_columns(relation)
     }
 
     /// Whether a role owns an object: it, its superiors by inheritance, superusers.
@@ -324,35 +296,9 @@ impl Catalog {
         self.has_privileges_of(role, owner)
     }
 
-    /// Whether row security never restricts a role on a table: superusers, BYPASSRLS (the role's own attribute: it is not
-    /// inherited), and the owner unless FORCE ROW LEVEL SECURITY is set.
-    pub fn bypasses_rls(&self, role: &str, relation: &Relation) -> bool {
-        self.role(role).is_some_and(|r| r.superuser || r.bypass_rls)
-            || (!relation.force_row_security && self.owns(role, &relation.owner))
-    }
-
     /// Whether policies decide which rows a role sees in a relation.
     pub fn row_security_applies(&self, role: &str, relation: &Relation) -> bool {
-        relation.row_security && !self.bypasses_rls(role, relation)
-    }
-
-    /// The policies for one command of a role, restrictive ones by name (the order in which PostgreSQL checks them).
-    ///
-    /// `command` is what the statement needs; FOR ALL policies belong to each. Asking for [`PolicyCommand::All`] gives only those.
-    pub fn policies_for<'a>(&self, relation: &'a Relation, role: &str, command: PolicyCommand) -> ApplicablePolicies<'a> {
-        let superuser = self.is_superuser(role);
-        let roles = self.memberships(role, true);
-        let mut found = ApplicablePolicies::default();
-        for policy in &relation.policies {
-            let for_command = policy.command == PolicyCommand::All || policy.command == command;
-            let for_role = superuser || policy.roles.is_empty() || policy.roles.iter().any(|r| roles.contains(r.as_str()));
-            if for_command && for_role {
-                let list = if policy.permissive { &mut found.permissive } else { &mut found.restrictive };
-                list.push(policy);
-            }
-        }
-        found.restrictive.sort_by(|a, b| a.name.cmp(&b.name));
-        found
+        relation.row_security && !Rights::of(self, role).bypasses_rls(relation)
     }
 
     /// The list a new object gets, by ALTER DEFAULT PRIVILEGES of its creator: the entry for all schemas replaces the built-in

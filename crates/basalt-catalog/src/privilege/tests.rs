@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::acl::{Acl, DefaultAcl, GrantKind, Privileges, Role};
 use crate::relation::{Policy, PolicyCommand, Relation, RelationKind};
-use crate::{Catalog, Column, Schema};
+use crate::{Catalog, Column, Rights, Schema};
 
 fn role(name: &str, inherit: bool, member_of: &[&str]) -> Role {
     Role {
@@ -146,7 +146,7 @@ fn policies_are_chosen_by_command_and_role() {
         policy("c", true, PolicyCommand::Insert, &[]),
     ];
     let names = |role: &str, command| {
-        let p = c.policies_for(&t, role, command);
+        let p = Rights::of(&c, role).policies_for(&t, command);
         let join = |list: &[&Policy]| list.iter().map(|p| p.name.clone()).collect::<String>();
         format!("{}|{}", join(&p.permissive), join(&p.restrictive))
     };

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use basalt_catalog::{PolicyCommand, RelationKind};
+use basalt_catalog::{PolicyCommand, RelationKind, Rights};
 use basalt_sql::tree::JoinKind;
 use basalt_sql::typed::{Body, Expr, ExprKind, From, Query, RangeId, Select, Target};
 use basalt_types::{Oid, SqlError};
@@ -10,7 +10,6 @@ use basalt_types::{Oid, SqlError};
 use super::Guard;
 use super::needs::{Need, Read};
 use super::policy::both;
-use super::rights::Rights;
 use crate::raising::can_raise;
 
 impl Guard<'_> {

@@ -8,7 +8,7 @@
 //! (they are parameters of the statement).
 //!
 //! - [`query`] guards a read in place; [`statement`] a write, whose target's conditions come back in [`WriteGuard`].
-//! - `rights.rs`: roles and privileges; `policy.rs`: which policies apply; `needs.rs`: which columns a statement reads;
+//! - `rights.rs`: what a role may do (the catalog knows) and the errors; `policy.rs`: which policies apply; `needs.rs`: which columns a statement reads;
 //!   `decorrelate.rs`: EXISTS to IN.
 //!
 //! Source of the rules: PostgreSQL 17, `rowsecurity.c`, `rewriteHandler.c` (`fireRIRrules`), `execMain.c` (`ExecCheckPermissions`) and
@@ -24,7 +24,7 @@ mod write;
 
 use std::rc::Rc;
 
-use basalt_catalog::{Catalog, PolicyCommand, Relation};
+use basalt_catalog::{Catalog, PolicyCommand, Privileges, Relation, Rights};
 use basalt_sql::typed::walk::VisitorMut;
 use basalt_sql::typed::{Body, Expr, Query, RangeId, Select};
 use basalt_types::{Oid, SqlError, SqlState};
@@ -34,7 +34,7 @@ use crate::program::Touched;
 use faults::Fault;
 use needs::{Need, Uses};
 use policy::{Side, any_of, applicable, both, condition, constant};
-use rights::Rights;
+use rights::bypasses_policies;
 
 pub use write::{RowCheck, WriteGuard, statement};
 
@@ -178,7 +178,7 @@ impl<'a> Guard<'a> {
         role: &Rc<Rights>,
         range: RangeId,
     ) -> Result<Option<Expr>, SqlError> {
-        if role.bypasses_policies(relation) {
+        if bypasses_policies(role, relation) {
             return Ok(None);
         }
         let chosen = applicable(relation, command, role);
@@ -291,7 +291,7 @@ impl Guard<'_> {
     fn function(&mut self, oid: Oid, role: &Rc<Rights>) -> Result<(), SqlError> {
         let function = self.catalog.function_by_oid(oid).ok_or_else(|| SqlError::internal("a function has gone"))?;
         self.touched.functions.push(oid);
-        if role.may_execute(function) { Ok(()) } else { Err(rights::function_denied(function)) }
+        if role.on_function(function).contains(Privileges::EXECUTE) { Ok(()) } else { Err(rights::function_denied(function)) }
     }
 }
 
@@ -305,8 +305,8 @@ pub(crate) fn sequence_denied(catalog: &Catalog, caller: &Caller<'_>, sequence: 
 pub(crate) fn failing_row(catalog: &Catalog, caller: &Caller<'_>, relation: &Relation) -> crate::program::FailingRow {
     use crate::program::FailingRow;
     let rights = Rights::of(catalog, caller.role);
-    let select = basalt_catalog::Privileges::SELECT;
-    if !rights.bypasses_policies(relation) {
+    let select = Privileges::SELECT;
+    if !bypasses_policies(&rights, relation) {
         FailingRow::Hidden
     } else if rights.on_relation(relation).contains(select) {
         FailingRow::All
@@ -319,6 +319,6 @@ pub(crate) fn failing_row(catalog: &Catalog, caller: &Caller<'_>, relation: &Rel
 /// Whether an error about a key must not show its values to the caller.
 pub fn hides_values(catalog: &Catalog, caller: &Caller<'_>, relation: &Relation, columns: &[i16]) -> bool {
     let rights = Rights::of(catalog, caller.role);
-    let select = basalt_catalog::Privileges::SELECT;
-    !rights.bypasses_policies(relation) || !columns.iter().all(|a| rights.on_column(relation, *a, select))
+    let select = Privileges::SELECT;
+    !bypasses_policies(&rights, relation) || !columns.iter().all(|a| rights.on_column(relation, *a, select))
 }

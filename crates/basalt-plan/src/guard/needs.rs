@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
-use basalt_catalog::{Catalog, Privileges, Relation};
+use basalt_catalog::{Catalog, Privileges, Relation, Rights};
 use basalt_sql::typed::walk::{Visitor, walk_expr, walk_from, walk_query, walk_statement};
 use basalt_sql::typed::{Body, Expr, ExprKind, From, Param, Query, RangeId, SessionParam, Statement};
 use basalt_types::{Oid, SqlError};
 
 use super::faults::{self, Fault};
-use super::rights::{Rights, denied, schema_denied};
+use super::rights::{denied, schema_denied};
 
 /// Columns read, per range.
 #[derive(Debug, Default)]
@@ -129,11 +129,11 @@ impl Need {
         let Some(relation) = catalog.relation_by_oid(self.relation) else { return Ok(()) };
         if self.named
             && let Some(schema) = catalog.schema_by_oid(Oid(relation.schema))
-            && !self.role.on_schema(schema)
+            && !self.role.on_schema(schema).contains(Privileges::USAGE)
         {
             return Err(schema_denied(schema));
         }
-        if self.role.superuser || faults::on(Fault::TableGrantsIgnored) {
+        if self.role.is_superuser() || faults::on(Fault::TableGrantsIgnored) {
             return Ok(());
         }
         let given = self.role.on_relation(relation);

@@ -1,33 +1,27 @@
 //! Row policies: which apply to a role and command, and their conditions as typed expressions.
 
-use basalt_catalog::{Catalog, Policy, PolicyCommand, Relation};
+use basalt_catalog::{ApplicablePolicies, Catalog, Policy, PolicyCommand, Relation, Rights};
 use basalt_sql::typed::{Expr, ExprKind, RangeId};
 use basalt_types::{SqlError, Value};
 
 use super::faults::{self, Fault};
-use super::rights::Rights;
 use crate::expressions::{ExprCache, ExprUse};
 
 /// The policies of a table that apply to a role and command, in the order PostgreSQL checks them.
-pub(super) struct Applicable<'a> {
-    pub permissive: Vec<&'a Policy>,
-    /// By name.
-    pub restrictive: Vec<&'a Policy>,
-}
-
-/// Selects policies by command (or ALL) and by the role's membership in TO.
-pub(super) fn applicable<'a>(relation: &'a Relation, command: PolicyCommand, rights: &Rights) -> Applicable<'a> {
-    let chosen = relation.policies.iter().filter(|p| {
-        let command_fits = p.command == command || (p.command == PolicyCommand::All && !faults::on(Fault::AllCommandIgnored));
-        let role_fits = p.roles.is_empty() || p.roles.iter().any(|r| rights.acts_as(r)) || faults::on(Fault::RolesIgnored);
-        command_fits && role_fits
-    });
-    let (permissive, mut restrictive): (Vec<_>, Vec<_>) = chosen.partition(|p| p.permissive);
-    restrictive.sort_by(|a, b| a.name.cmp(&b.name));
-    if faults::on(Fault::RestrictiveDropped) {
-        restrictive.clear();
+pub(super) fn applicable<'a>(relation: &'a Relation, command: PolicyCommand, rights: &Rights) -> ApplicablePolicies<'a> {
+    let mut found = if faults::on(Fault::RolesIgnored) {
+        Rights::unlimited().policies_for(relation, command)
+    } else {
+        rights.policies_for(relation, command)
+    };
+    if faults::on(Fault::AllCommandIgnored) {
+        found.permissive.retain(|p| p.command == command);
+        found.restrictive.retain(|p| p.command == command);
     }
-    Applicable { permissive, restrictive }
+    if faults::on(Fault::RestrictiveDropped) {
+        found.restrictive.clear();
+    }
+    found
 }
 
 /// Which of a policy's two conditions.

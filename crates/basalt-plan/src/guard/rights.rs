@@ -1,105 +1,21 @@
-//! Who may do what: role membership and privileges on relations, columns, schemas, sequences and functions.
+//! What the guard asks of a role's rights beyond what the catalog answers: the faults' places, and the errors.
 
-use basalt_catalog::{Acl, Catalog, Function, Privileges, Relation, RelationKind, Schema};
+use basalt_catalog::{Function, Relation, RelationKind, Rights, Schema};
 use basalt_types::{SqlError, SqlState};
 
 use super::faults::{self, Fault};
 
-/// A role with every role whose privileges it has.
-#[derive(Debug, Clone)]
-pub(super) struct Rights {
-    /// Superusers pass every check.
-    pub superuser: bool,
-    /// BYPASSRLS.
-    bypass_rls: bool,
-    /// The role and, through INHERIT, the roles it is a member of.
-    roles: Vec<String>,
-}
-
-impl Rights {
-    /// A role's rights; a role that does not exist has none but PUBLIC's.
-    pub fn of(catalog: &Catalog, name: &str) -> Self {
-        let mut roles = vec![name.to_owned()];
-        let mut at = 0;
-        while let Some(role) = roles.get(at).and_then(|n| catalog.role(n)) {
-            if role.inherit {
-                for parent in &role.member_of {
-                    if !roles.contains(parent) {
-                        roles.push(parent.clone());
-                    }
-                }
-            }
-            at += 1;
-        }
-        let own = catalog.role(name);
-        Self { superuser: own.is_some_and(|r| r.superuser), bypass_rls: own.is_some_and(|r| r.bypass_rls), roles }
+/// Whether row policies do not apply to a role on a table.
+pub(super) fn bypasses_policies(rights: &Rights, relation: &Relation) -> bool {
+    if !relation.row_security {
+        return true;
     }
-
-    /// Whether the role has the privileges of `other` (PostgreSQL's `has_privs_of_role`).
-    pub fn acts_as(&self, other: &str) -> bool {
-        self.superuser || self.roles.iter().any(|r| r == other)
+    if faults::on(Fault::BypassIgnored) {
+        return rights.is_exempt_owner(relation);
     }
-
-    /// Whether row policies do not apply to this role on this table.
-    pub fn bypasses_policies(&self, relation: &Relation) -> bool {
-        if !relation.row_security {
-            return true;
-        }
-        if (self.superuser || self.bypass_rls) && !faults::on(Fault::BypassIgnored) {
-            return true;
-        }
-        let forced = relation.force_row_security && !faults::on(Fault::ForceIgnored);
-        (self.acts_as(&relation.owner) || faults::on(Fault::EverybodyOwner)) && !forced
-    }
-
-    /// Of the privileges asked for, those an ACL gives. Without an ACL the owner has all.
-    fn granted(&self, acl: Option<&Acl>, owner: &str) -> Privileges {
-        if self.superuser {
-            return Privileges(u16::MAX);
-        }
-        match acl {
-            None if self.acts_as(owner) => Privileges(u16::MAX),
-            None => Privileges::NONE,
-            Some(acl) => acl
-                .0
-                .iter()
-                .filter(|item| item.grantee.is_empty() || self.acts_as(&item.grantee))
-                .fold(Privileges::NONE, |sum, item| sum.with(item.privileges)),
-        }
-    }
-
-    /// Privileges on a whole relation.
-    pub fn on_relation(&self, relation: &Relation) -> Privileges {
-        self.granted(relation.acl.as_ref(), &relation.owner)
-    }
-
-    /// Whether one privilege on a column is given, by the relation or by the column.
-    pub fn on_column(&self, relation: &Relation, attnum: i16, privilege: Privileges) -> bool {
-        if self.on_relation(relation).contains(privilege) {
-            return true;
-        }
-        // A column's own ACL never stands for the owner's: without one the relation decides.
-        relation
-            .column_at(attnum)
-            .and_then(|c| c.acl.as_ref())
-            .is_some_and(|acl| self.granted(Some(acl), &relation.owner).contains(privilege))
-    }
-
-    /// USAGE on a schema.
-    pub fn on_schema(&self, schema: &Schema) -> bool {
-        self.granted(schema.acl.as_ref(), &schema.owner).contains(Privileges::USAGE)
-    }
-
-    /// What `nextval` needs.
-    pub fn may_advance(&self, sequence: &Relation) -> bool {
-        let granted = self.on_relation(sequence);
-        granted.contains(Privileges::USAGE) || granted.contains(Privileges::UPDATE)
-    }
-
-    /// EXECUTE on a function; PUBLIC has it unless revoked.
-    pub fn may_execute(&self, function: &Function) -> bool {
-        function.acl.is_none() || self.granted(function.acl.as_ref(), &function.owner).contains(Privileges::EXECUTE)
-    }
+    let as_faulty_owner = (faults::on(Fault::ForceIgnored) && rights.acts_as(&relation.owner))
+        || (faults::on(Fault::EverybodyOwner) && !relation.force_row_security);
+    as_faulty_owner || rights.bypasses_rls(relation)
 }
 
 /// 42501 for a relation, in PostgreSQL's words for its kind.
