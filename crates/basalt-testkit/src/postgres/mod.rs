@@ -16,8 +16,15 @@ pub use client::{Answer, Client, ErrorObject, PgError, Row};
 pub use server::{PrivatePostgres, StartError};
 
 /// What a Supabase project's database has before any migration: roles, schemas, default privileges, `auth` and `storage` tables
-/// and functions. Run by the superuser on an empty database; written for tests, after the documented contract of those objects.
-pub const BOOTSTRAP: &str = include_str!("bootstrap.sql");
+/// and functions. Run in this order by the superuser on an empty database. Tables and functions are those that Basalt itself makes;
+/// what stands around them is written for tests, after the documented contract of those objects.
+pub const BOOTSTRAP: [&str; 5] = [
+    include_str!("before.sql"),
+    include_str!("../../../basalt-sql/src/bootstrap/0002_auth.sql"),
+    include_str!("../../../basalt-sql/src/bootstrap/0003_storage.sql"),
+    include_str!("../../../basalt-postgres/src/bootstrap/functions.sql"),
+    include_str!("after.sql"),
+];
 
 /// The superuser, as on Supabase: nothing of a user's runs as this role.
 pub const SUPERUSER: &str = "supabase_admin";
@@ -47,7 +54,8 @@ pub fn shared() -> &'static PrivatePostgres {
         let server = PrivatePostgres::start().unwrap_or_else(|e| panic!("{e}"));
         let prepare = || -> Result<(), PgError> {
             server.connect("postgres", SUPERUSER)?.batch(&format!("create database {TEMPLATE} owner {SUPERUSER}"))?;
-            server.connect(TEMPLATE, SUPERUSER)?.batch(BOOTSTRAP)
+            let mut template = server.connect(TEMPLATE, SUPERUSER)?;
+            BOOTSTRAP.iter().try_for_each(|text| template.batch(text))
         };
         prepare().unwrap_or_else(|e| panic!("preparing the template database: {e}"));
         server
