@@ -286,6 +286,19 @@ impl Relation {
         })
     }
 
+    /// The primary key's attnums when it is checked at once: a deferrable one determines nothing before its statement ends.
+    pub fn immediate_primary_key(&self) -> Option<&[i16]> {
+        self.constraints.iter().find_map(|c| match &c.kind {
+            ConstraintKind::PrimaryKey { columns } if !c.deferral.deferrable => Some(columns.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// Whether rows are compared in an index not when they are stored, but at the end of the statement or of the transaction.
+    pub fn is_deferrable(&self, index: &Index) -> bool {
+        index.constraint.is_some_and(|oid| self.constraints.iter().any(|c| c.oid == oid && c.deferral.deferrable))
+    }
+
     /// A constraint by name.
     pub fn constraint(&self, name: &str) -> Option<&Constraint> {
         self.constraints.iter().find(|c| c.name == name)

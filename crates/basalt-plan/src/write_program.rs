@@ -233,6 +233,8 @@ pub enum FailingRow {
 pub struct UniqueKey {
     /// The index's OID.
     pub index: Oid,
+    /// The constraint it is of.
+    pub constraint: Option<Oid>,
     /// Constraint or index name: `duplicate key value violates unique constraint "NAME"`.
     pub name: String,
     /// Key terms as the detail prints them: `Key (a, lower(b))=(…) already exists.`

@@ -1,6 +1,6 @@
 //! Inserts, updates and deletes, and what they answer about the rows written.
 
-use basalt_catalog::{Constraint, ConstraintKind, IndexTerm, Relation};
+use basalt_catalog::{IndexTerm, Relation};
 
 use basalt_sql::typed::{
     ConflictUpdate, Delete, Expr, ExprKind, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
@@ -261,18 +261,11 @@ fn key_columns(relation: &Relation) -> Vec<(i16, String)> {
     relation.columns.iter().filter(|c| key.contains(&c.attnum)).map(|c| (c.attnum, c.name.clone())).collect()
 }
 
-/// The unique indexes over exactly these columns.
+/// The unique indexes over exactly these columns. A deferrable one is among them: the write refuses it as PostgreSQL does.
 fn arbiters(relation: &Relation, key: &[i16]) -> Vec<Oid> {
-    let is_deferrable = |oid: Option<u32>| {
-        let of = |c: &&Constraint| {
-            Some(c.oid) == oid && matches!(c.kind, ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. })
-        };
-        relation.constraints.iter().find(of).is_some_and(|c| c.deferral.deferrable)
-    };
     let covers = |index: &&basalt_catalog::Index| {
         index.unique
             && index.filter.is_none()
-            && !is_deferrable(index.constraint)
             && key.iter().all(|a| index.keys.iter().any(|k| k.term == IndexTerm::Column(*a)))
             && index.keys.iter().all(|k| matches!(&k.term, IndexTerm::Column(a) if key.contains(a)))
     };

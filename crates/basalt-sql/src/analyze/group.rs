@@ -77,7 +77,7 @@ impl Analyzer<'_> {
 
     fn key_is_grouped(&self, range: RangeId, group_by: &[Expr]) -> bool {
         let relation = self.info.get(&range).and_then(|i| i.relation).and_then(|oid: Oid| self.catalog.relation_by_oid(oid));
-        let Some(key) = relation.and_then(|r| r.primary_key()) else { return false };
+        let Some(key) = relation.and_then(|r| r.immediate_primary_key()) else { return false };
         !key.is_empty()
             && key.iter().all(|attnum| {
                 group_by

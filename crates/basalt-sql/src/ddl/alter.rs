@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use basalt_catalog::{ConstraintKind, Deferral, Identity, Relation, RelationKind};
+use basalt_catalog::{ConstraintKind, Deferral, Identity, IndexTerm, Relation, RelationKind};
 use basalt_types::{Oid, SqlState, TypeRef};
 
 use super::constraint::Pending;
@@ -39,6 +39,44 @@ fn pass(action: &AlterTableAction) -> u8 {
         AlterTableAction::AddConstraint(_) => 4,
         AlterTableAction::SetDefault { .. } => 5,
         _ => 6,
+    }
+}
+
+fn set_default(table: &mut Relation, attnum: i16, text: Option<String>) {
+    if let Some(column) = table.columns.iter_mut().find(|c| c.attnum == attnum) {
+        column.default = text;
+    }
+}
+
+/// Whether rows are identified by an index, as PostgreSQL asks it.
+fn replica_index(table: &Relation, name: &str) -> Result {
+    let wrong = |state, text: String| Err(Refusal::invalid(state, text));
+    let Some(index) = table.indexes.iter().find(|i| i.name == name) else {
+        return wrong(SqlState::UNDEFINED_OBJECT, format!("index \"{name}\" for table \"{}\" does not exist", table.name));
+    };
+    let refused = |kind| format!("cannot use {kind} index \"{name}\" as replica identity");
+    let columns = index.keys.iter().map(|k| match k.term {
+        IndexTerm::Column(attnum) => table.column_at(attnum),
+        IndexTerm::Expr(_) => None,
+    });
+    if !index.unique {
+        return wrong(SqlState::WRONG_OBJECT_TYPE, refused("non-unique"));
+    }
+    if table.is_deferrable(index) {
+        return wrong(SqlState::FEATURE_NOT_SUPPORTED, refused("non-immediate"));
+    }
+    if columns.clone().any(|column| column.is_none()) {
+        return wrong(SqlState::FEATURE_NOT_SUPPORTED, refused("expression"));
+    }
+    if index.filter.is_some() {
+        return wrong(SqlState::FEATURE_NOT_SUPPORTED, refused("partial"));
+    }
+    match columns.flatten().find(|column| !column.not_null) {
+        Some(column) => wrong(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("index \"{name}\" cannot be used as replica identity because column \"{}\" is nullable", column.name),
+        ),
+        None => Ok(()),
     }
 }
 
@@ -114,12 +152,8 @@ impl Ddl {
                     return Err(column_is(&table, column, "a generated column"));
                 }
                 let text = self.default_text(expr, found.type_ref(), column)?;
-                self.set_default(
-                    &mut table,
-                    attnum,
-                    (!matches!(expr.kind, crate::tree::ExprKind::Null)).then_some(text),
-                    changes,
-                )?;
+                let default = (!matches!(expr.kind, crate::tree::ExprKind::Null)).then_some(text);
+                set_default(&mut table, attnum, default);
             }
             AlterTableAction::DropDefault { column } => {
                 let attnum = self.attnum(&table, column)?;
@@ -132,7 +166,7 @@ impl Ddl {
                     return Err(column_is(&table, column, "a generated column")
                         .hint("Use ALTER TABLE ... ALTER COLUMN ... DROP EXPRESSION instead."));
                 }
-                self.set_default(&mut table, attnum, None, changes)?;
+                set_default(&mut table, attnum, None);
             }
             AlterTableAction::SetNotNull { column } => {
                 let attnum = self.attnum(&table, column)?;
@@ -226,13 +260,8 @@ impl Ddl {
                 }
             }
             AlterTableAction::ReplicaIdentity(identity) => {
-                if let Some(index) = identity.strip_prefix("index ")
-                    && !table.indexes.iter().any(|i| i.name == index && i.unique)
-                {
-                    return Err(Refusal::invalid(
-                        SqlState::UNDEFINED_OBJECT,
-                        format!("index \"{index}\" for table \"{}\" does not exist", table.name),
-                    ));
+                if let Some(index) = identity.strip_prefix("using index ") {
+                    replica_index(&table, index)?;
                 }
                 table.replica_identity.clone_from(identity);
             }
@@ -287,16 +316,17 @@ impl Ddl {
         for key in pending.keys_in_order() {
             let (index, not_null) = self.add_key(table, key)?;
             changes.validate.extend(not_null.into_iter().map(|attnum| Step::ValidateNotNull { table: oid, attnum }));
-            if key.primary {
+            if key.primary && !key.deferrable.deferrable {
                 changes.rebuild = true;
             } else {
                 changes.indexes.push(index);
             }
         }
         for key in &pending.using_index {
-            let not_null = self.add_key_using(table, key)?;
+            let (not_null, anew) = self.add_key_using(table, key)?;
             changes.validate.extend(not_null.into_iter().map(|attnum| Step::ValidateNotNull { table: oid, attnum }));
-            changes.rebuild |= key.primary;
+            changes.rebuild |= key.primary && anew.is_none();
+            changes.indexes.extend(anew);
         }
         self.catalog.put_relation(table.clone());
         for key in &pending.foreign_keys {
@@ -365,7 +395,8 @@ impl Ddl {
         let oid = Oid(table.oid);
         let schema = self.catalog.schema_name(table.schema).to_owned();
         let in_native_key = table.constraints.iter().any(|c| match &c.kind {
-            ConstraintKind::PrimaryKey { columns } | ConstraintKind::ForeignKey { columns, .. } => columns.contains(&attnum),
+            ConstraintKind::PrimaryKey { columns } => !c.deferral.deferrable && columns.contains(&attnum),
+            ConstraintKind::ForeignKey { columns, .. } => columns.contains(&attnum),
             _ => false,
         });
         let gone = self.constraints_on_column(&table, attnum);
@@ -424,8 +455,11 @@ impl Ddl {
         }
         match constraint.kind {
             ConstraintKind::Check { .. } => {}
-            ConstraintKind::Unique { .. } => self.steps.push(Step::DropIndex { schema, name: name.to_owned() }),
-            ConstraintKind::PrimaryKey { .. } | ConstraintKind::ForeignKey { .. } => changes.rebuild = true,
+            ConstraintKind::PrimaryKey { .. } if !constraint.deferral.deferrable => changes.rebuild = true,
+            ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. } => {
+                self.steps.push(Step::DropIndex { schema, name: name.to_owned() });
+            }
+            ConstraintKind::ForeignKey { .. } => changes.rebuild = true,
         }
         let dropped = Oid(constraint.oid);
         changes.validate.retain(|step| {
@@ -521,27 +555,6 @@ impl Ddl {
     }
 
     /// Changes a default; a foreign key with SET DEFAULT on the column needs it in storage.
-    fn set_default(&mut self, table: &mut Relation, attnum: i16, text: Option<String>, changes: &mut Changes) -> Result {
-        use basalt_catalog::Action;
-        if let Some(column) = table.columns.iter_mut().find(|c| c.attnum == attnum) {
-            column.default = text;
-        }
-        let native = table.constraints.iter().any(|c| {
-            matches!(&c.kind, ConstraintKind::ForeignKey { columns, on_delete, on_update, .. }
-                if columns.contains(&attnum) && [on_delete, on_update].contains(&&Action::SetDefault))
-        });
-        if native {
-            if !table.column_at(attnum).is_some_and(|c| self.default_is_constant(c)) {
-                return Err(Refusal::unsupported(
-                    "SET DEFAULT with a default that is computed",
-                    "use a constant default, or SET NULL",
-                ));
-            }
-            changes.rebuild = true;
-        }
-        Ok(())
-    }
-
     fn add_identity(&mut self, table: &mut Relation, column: &str, always: bool, options: &[SequenceOption]) -> Result {
         let attnum = self.attnum(table, column)?;
         let Some(found) = table.column_at(attnum).cloned() else { return Ok(()) };

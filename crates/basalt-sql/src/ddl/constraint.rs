@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use basalt_catalog::{Action, Constraint, ConstraintKind, Deferral, Index, IndexKey, IndexTerm, Relation, RelationKind};
 use basalt_types::{Oid, SqlState, TypeRef, pg::oid};
 
-use super::expr::{Place, is_constant, uses_of_expr};
+use super::expr::{Place, uses_of_expr};
 use super::name::name_addition;
 use super::{Ddl, Refusal, Result, Step};
 use crate::tree::{self, Deferrable, Expr, References, TableConstraintKind};
@@ -198,12 +198,6 @@ impl Ddl {
                 format!("multiple primary keys for table \"{}\" are not allowed", table.name),
             ));
         }
-        if key.deferrable.deferrable {
-            return Err(Refusal::unsupported(
-                "deferrable unique and primary keys",
-                "leave DEFERRABLE out; foreign keys may be deferrable",
-            ));
-        }
         let mut columns: Vec<i16> = Vec::new();
         for name in &key.columns {
             let column = table.column(name).ok_or_else(|| {
@@ -273,15 +267,9 @@ impl Ddl {
         Ok((index, newly_not_null))
     }
 
-    /// Makes a key of an existing unique index; gives the columns that became NOT NULL.
-    pub(super) fn add_key_using(&mut self, table: &mut Relation, key: &PendingIndex) -> Result<Vec<i16>> {
+    /// Makes a key of an existing unique index; gives the columns that became NOT NULL, and the index when it must be made anew.
+    pub(super) fn add_key_using(&mut self, table: &mut Relation, key: &PendingIndex) -> Result<(Vec<i16>, Option<Oid>)> {
         let wrong = |text: String| Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, text);
-        if key.deferrable.deferrable {
-            return Err(Refusal::unsupported(
-                "deferrable unique and primary keys",
-                "leave DEFERRABLE out; foreign keys may be deferrable",
-            ));
-        }
         if key.primary && table.primary_key().is_some() {
             return Err(Refusal::invalid(
                 SqlState::INVALID_TABLE_DEFINITION,
@@ -333,7 +321,7 @@ impl Ddl {
         if name != index.name {
             self.new_index_name(table, &name)?;
             self.notice(format!("ALTER TABLE / ADD CONSTRAINT USING INDEX will rename index \"{}\" to \"{name}\"", index.name));
-            if !key.primary {
+            if !key.primary && !key.deferrable.deferrable {
                 let schema = self.catalog.schema_name(table.schema).to_owned();
                 self.steps.push(Step::RenameIndex {
                     table: Oid(table.oid),
@@ -349,6 +337,12 @@ impl Ddl {
                 newly_not_null.push(column.attnum);
             }
         }
+        // An index whose rows are compared later is another one in storage.
+        let anew = key.deferrable.deferrable.then_some(Oid(index.oid));
+        if anew.is_some() {
+            let schema = self.catalog.schema_name(table.schema).to_owned();
+            self.steps.push(Step::DropIndex { schema, name: index.name.clone() });
+        }
         let constraint = self.catalog.allocate_oid();
         for slot in table.indexes.iter_mut().filter(|i| i.oid == index.oid) {
             slot.name.clone_from(&name);
@@ -362,11 +356,11 @@ impl Ddl {
             } else {
                 ConstraintKind::Unique { columns, nulls_not_distinct: index.nulls_not_distinct }
             },
-            deferral: Deferral::default(),
+            deferral: deferral(key.deferrable),
             validated: true,
             comment: None,
         });
-        Ok(newly_not_null)
+        Ok((newly_not_null, anew))
     }
 
     /// Adds a foreign key; gives the constraint's identity. The table must be in the catalog, for it may refer to itself.
@@ -394,14 +388,23 @@ impl Ddl {
         }
         let columns = key.columns.iter().map(|c| self.fk_column(table, c)).collect::<Result<Vec<i16>>>()?;
         let target_columns = self.target_columns(&target, &references.columns)?;
-        if !references.columns.is_empty() && !has_key_on(&target, &target_columns) {
-            return Err(Refusal::invalid(
-                SqlState::INVALID_FOREIGN_KEY,
-                format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name),
-            ));
+        if !has_key_on(&target, &target_columns) {
+            let deferrable = has_key(target.indexes.iter(), &target_columns);
+            let kind = if references.columns.is_empty() { "primary key" } else { "unique constraint" };
+            return Err(if deferrable {
+                Refusal::invalid(
+                    SqlState::NOT_IN_PREREQUISITE_STATE,
+                    format!("cannot use a deferrable {kind} for referenced table \"{}\"", target.name),
+                )
+            } else {
+                Refusal::invalid(
+                    SqlState::INVALID_FOREIGN_KEY,
+                    format!("there is no unique constraint matching given keys for referenced table \"{}\"", target.name),
+                )
+            });
         }
         // SQLite refers to plain unique indexes only.
-        let plain = |index: &&Index| index.unique && !index.nulls_not_distinct;
+        let plain = |index: &&Index| index.unique && !index.nulls_not_distinct && !target.is_deferrable(index);
         if !has_key(target.indexes.iter().filter(plain), &target_columns) {
             return Err(Refusal::unsupported(
                 "foreign keys to columns that are unique with NULLS NOT DISTINCT",
@@ -493,22 +496,7 @@ impl Ddl {
                 "invalid action for foreign key constraint containing generated column",
             ));
         }
-        let defaults = [on_delete, on_update].contains(&Action::SetDefault);
-        if defaults && !self.default_is_constant(column) {
-            return Err(Refusal::unsupported(
-                "SET DEFAULT with a default that is computed",
-                "use a constant default, or SET NULL",
-            ));
-        }
         Ok(())
-    }
-
-    /// Whether a column has no default or a constant one.
-    pub(super) fn default_is_constant(&self, column: &basalt_catalog::Column) -> bool {
-        match &column.default {
-            None => true,
-            Some(text) => crate::parse::expr(text).is_ok_and(|expr| is_constant(&expr)),
-        }
     }
 
     /// Both sides of a foreign key must compare, and be stored alike.
@@ -550,9 +538,9 @@ impl Ddl {
     }
 }
 
-/// Whether a unique index without predicate or expressions has exactly these columns.
+/// Whether a unique index without predicate or expressions has exactly these columns; a deferrable one is none to refer to.
 pub(super) fn has_key_on(table: &Relation, columns: &[i16]) -> bool {
-    has_key(table.indexes.iter(), columns)
+    has_key(table.indexes.iter().filter(|index| !table.is_deferrable(index)), columns)
 }
 
 fn has_key<'i>(mut indexes: impl Iterator<Item = &'i Index>, columns: &[i16]) -> bool {

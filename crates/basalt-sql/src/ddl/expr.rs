@@ -336,16 +336,6 @@ pub(super) fn value_relation(ty: TypeRef) -> Relation {
     row
 }
 
-/// Whether a default is the same for all rows and needs nothing but itself: a literal, possibly cast or negative.
-pub(super) fn is_constant(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Null | ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::String(_) => true,
-        ExprKind::Cast(inner, _) => is_constant(inner),
-        ExprKind::Unary(op, inner) => op.symbol == "-" && matches!(inner.kind, ExprKind::Number(_)),
-        _ => false,
-    }
-}
-
 /// Whether a subquery stands in an expression; one without FROM touches no table, so it is found by its kind.
 fn has_subquery(expr: &Expr) -> bool {
     match &expr.kind {

@@ -1,6 +1,6 @@
 //! Indexes.
 
-use basalt_catalog::{Index, IndexKey, IndexTerm, Relation, RelationKind};
+use basalt_catalog::{Constraint, ConstraintKind, Index, IndexKey, IndexTerm, Relation, RelationKind};
 use basalt_types::{Oid, SqlState, TypeRef, pg};
 
 use super::expr::Place;
@@ -18,12 +18,14 @@ pub(super) fn is_stored(index: &Index) -> bool {
     matches!(index.method.as_str(), "btree" | "hash")
 }
 
-/// The unique constraints' indexes of a table, which storage keeps apart from the table.
+/// The constraint whose index is the table's own in storage: the primary key, unless it is deferrable.
+pub(super) fn native_key(table: &Relation) -> Option<&Constraint> {
+    table.constraints.iter().find(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. }) && !c.deferral.deferrable)
+}
+
+/// The constraints' indexes of a table that storage keeps apart from the table.
 pub(super) fn unique_indexes(table: &Relation) -> impl Iterator<Item = Oid> {
-    let primary = table
-        .constraints
-        .iter()
-        .find_map(|c| matches!(c.kind, basalt_catalog::ConstraintKind::PrimaryKey { .. }).then_some(c.oid));
+    let primary = native_key(table).map(|c| c.oid);
     table.indexes.iter().filter(move |i| i.constraint.is_some() && i.constraint != primary).map(|i| Oid(i.oid))
 }
 

@@ -176,6 +176,7 @@ impl Ddl {
             Statement::Publication { verb, name, tables, all_tables } => self.publication(verb, name, tables, *all_tables),
             Statement::OwnerTo { kind, name, owner } => self.owner_to(*kind, name, owner),
             Statement::Set { name, values, local } => self.set(name, values, *local),
+            Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred),
             Statement::Transaction { verb, name } => self.transaction(verb, name.as_deref()),
             Statement::Do { .. } => Err(Refusal::unsupported(
                 "DO blocks",
@@ -302,6 +303,7 @@ pub fn construct(statement: &Statement) -> String {
             }
         }
         Statement::Set { .. } => "SET",
+        Statement::SetConstraints { .. } => "SET CONSTRAINTS",
         Statement::Transaction { verb, .. } => return verb.to_uppercase(),
         Statement::Do { .. } => "DO",
         Statement::Notify { .. } => "NOTIFY",

@@ -516,7 +516,7 @@ impl Ddl {
     }
 }
 
-/// The primary key's name, which is its index's.
+/// The name of the primary key that is the table's own, which is its index's.
 fn primary_index(table: &Relation) -> Option<&String> {
-    table.constraints.iter().find(|c| matches!(c.kind, ConstraintKind::PrimaryKey { .. })).map(|c| &c.name)
+    super::index::native_key(table).map(|c| &c.name)
 }

@@ -41,7 +41,6 @@ fn without_effect(name: &str) -> bool {
         "check_function_bodies",
         "client_encoding",
         "client_min_messages",
-        "constraints",
         "datestyle",
         "default_table_access_method",
         "default_tablespace",
@@ -117,6 +116,34 @@ impl Ddl {
         if local && (self.ctx.role != saved.0 || self.ctx.search_path != saved.1) && self.ctx.local.is_none() {
             self.ctx.local = Some(saved);
         }
+        Ok(())
+    }
+
+    /// SET CONSTRAINTS: every constraint of a name in the first schema of the search path that has one.
+    pub(super) fn set_constraints(&mut self, names: &[Name], deferred: bool) -> Result {
+        let mut constraints = Vec::new();
+        for name in names {
+            let schemas = name.schema.as_ref().map_or_else(|| self.path(), |schema| vec![schema.clone()]);
+            let found = schemas.iter().find_map(|schema| {
+                let here = |r: &&std::sync::Arc<basalt_catalog::Relation>| self.catalog.schema_name(r.schema) == schema;
+                let all: Vec<basalt_catalog::Constraint> = (self.catalog.relations().filter(here))
+                    .flat_map(|r| r.constraints.iter().filter(|c| c.name == name.name).cloned())
+                    .collect();
+                (!all.is_empty()).then_some(all)
+            });
+            let Some(found) = found else {
+                return Err(Refusal::invalid(SqlState::UNDEFINED_OBJECT, format!("constraint \"{}\" does not exist", name.name)));
+            };
+            if deferred && found.iter().any(|c| !c.deferral.deferrable) {
+                return Err(Refusal::invalid(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!("constraint \"{}\" is not deferrable", name.name),
+                ));
+            }
+            constraints.extend(found.iter().filter(|c| c.deferral.deferrable).map(|c| Oid(c.oid)));
+        }
+        let constraints = (!names.is_empty()).then_some(constraints);
+        self.steps.push(Step::SetConstraints { constraints, deferred });
         Ok(())
     }
 

@@ -16,10 +16,9 @@ use crate::tree::Statement;
 /// - A table is one storage table named `schema.name` with a column for each catalog column. Its primary key and its foreign keys belong to
 ///   the table: changing them is [`Step::RebuildTable`]. A UNIQUE constraint is always a separate unique index with the constraint's
 ///   name, so adding and dropping it is [`Step::CreateIndex`] and [`Step::DropIndex`]; after [`Step::CreateTable`] such steps follow for
-///   each.
+///   each. A deferrable key, a primary one too, is such a separate index that is not unique: the write path compares its rows.
 /// - NOT NULL, CHECK, enums, domains, lengths, defaults, generated columns and triggers live in the catalog and are enforced by the write
-///   path: changing them yields `Validate…` steps at most. (A key column whose foreign key says SET DEFAULT has its constant default
-///   natively, because the storage engine itself runs the action; such changes come as a rebuild.)
+///   path: changing them yields `Validate…` steps at most.
 /// - Views, functions, policies and privileges exist in the catalog only.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -184,6 +183,14 @@ pub enum Step {
         role: String,
         /// Schemas for unqualified names.
         search_path: Vec<String>,
+    },
+    /// From here to the end of the transaction deferrable constraints are checked at its end (`deferred`), or with their statements;
+    /// what waits for the end is then checked now.
+    SetConstraints {
+        /// Which; none: all that are deferrable.
+        constraints: Option<Vec<Oid>>,
+        /// Whether they wait.
+        deferred: bool,
     },
     /// A NOTICE or WARNING as PostgreSQL would send it.
     Notice(String),

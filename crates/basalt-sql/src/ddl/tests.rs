@@ -85,6 +85,10 @@ fn shown(catalog: &Catalog, step: &Step) -> String {
             let text = crate::print::statement(statement).unwrap_or_default();
             format!("run as {role} in ({}): {text}", search_path.join(", "))
         }
+        Step::SetConstraints { constraints, deferred } => {
+            let which = constraints.as_ref().map_or("all".to_owned(), |oids| oids.len().to_string());
+            format!("set constraints {which} {}", if *deferred { "deferred" } else { "immediate" })
+        }
         Step::Notice(text) => format!("NOTICE {text}"),
         Step::NoOp(text) => format!("no-op {text}"),
     }

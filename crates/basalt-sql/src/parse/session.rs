@@ -18,7 +18,21 @@ pub(crate) enum SettingValue {
 impl Parser<'_> {
     /// SET, behind that word.
     pub(crate) fn set(&mut self, from: usize) -> Parsed<Statement> {
-        if self.is("constraints") || self.are("session characteristics") || self.are("local transaction") {
+        if self.eat("constraints") {
+            let mut names = Vec::new();
+            if !self.eat("all") {
+                names.push(self.name()?);
+                while self.eat_sym(",") {
+                    names.push(self.name()?);
+                }
+            }
+            let deferred = self.eat("deferred");
+            if !deferred {
+                self.expect("immediate")?;
+            }
+            return Ok(Statement::SetConstraints { names, deferred });
+        }
+        if self.are("session characteristics") || self.are("local transaction") {
             return self.other_statement(from);
         }
         // LOCAL and SESSION may name settings too.

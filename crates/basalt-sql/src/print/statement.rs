@@ -279,6 +279,15 @@ impl Out {
                     self.setting(name, values);
                 }
             }
+            Statement::SetConstraints { names, deferred } => {
+                self.put("SET CONSTRAINTS ");
+                self.put_if(names.is_empty(), "ALL");
+                for (i, name) in names.iter().enumerate() {
+                    self.put_if(i > 0, ", ");
+                    self.name(name);
+                }
+                self.put(if *deferred { " DEFERRED" } else { " IMMEDIATE" });
+            }
             Statement::Transaction { verb, name } => {
                 self.put(match verb.as_str() {
                     "start" => "START TRANSACTION",

@@ -167,6 +167,11 @@ pub enum Statement {
         values: Vec<String>,
         local: bool,
     },
+    /// SET CONSTRAINTS names { DEFERRED | IMMEDIATE }; no names: ALL.
+    SetConstraints {
+        names: Vec<Name>,
+        deferred: bool,
+    },
     /// BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, SAVEPOINT x, RELEASE x: lower-case first word, plus the savepoint's name.
     Transaction {
         verb: String,

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use basalt_catalog::Catalog;
 use basalt_engine::{Boxed, RunError};
 use basalt_types::{Oid, SqlError, SqlState, ValueRef};
 use rusqlite::ffi;
 
+use super::late::Late;
 use super::{Desk, Job, Kind, Writer};
 use crate::connection::context::Stop;
 use crate::error::{self, Failure};
@@ -164,7 +164,7 @@ impl Writer {
         }
         let desk = self.desk();
         let answer = self.run_task(&desk, job, job.terms.deadline);
-        let answer = answer.and_then(|value| self.check_keys(&desk.catalog()).map(|()| value).map_err(RunError::from));
+        let answer = answer.and_then(|value| self.check_keys(&desk).map(|()| value).map_err(RunError::from));
         let catalog = desk.is_changed.get().then(|| desk.catalog());
         drop(desk);
         if answer.is_err() || job.terms.rollback {
@@ -198,14 +198,13 @@ impl Writer {
         let slice = Instant::now() + SLICE;
         let desk = self.desk();
         let answer = self.run_task(&desk, job, slice.min(job.terms.deadline));
-        drop(desk);
         let is_too_long = answer.is_err() && slice < job.terms.deadline && self.connection.context().stopped() == Stop::Deadline;
         if !self.connection.in_transaction() {
             let error = answer.err().unwrap_or_else(|| SqlError::internal("a write ended its transaction").into());
             return Outcome::AllLost((!is_too_long).then_some(error));
         }
-        let answer =
-            answer.and_then(|value| self.check_keys(&self.shared.catalog.load()).map(|()| value).map_err(RunError::from));
+        let answer = answer.and_then(|value| self.check_keys(&desk).map(|()| value).map_err(RunError::from));
+        drop(desk);
         let undone = if answer.is_err() || job.terms.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
         match undone.and_then(|()| self.connection.execute("RELEASE job")) {
             Ok(()) if is_too_long => Outcome::TooLong,
@@ -225,6 +224,7 @@ impl Writer {
             before: &self.before,
             catalog: RefCell::new(self.shared.catalog.load_full()),
             is_changed: Cell::new(false),
+            late: Late::default(),
             expressions: OnceCell::new(),
         }
     }
@@ -252,10 +252,14 @@ impl Writer {
         }
     }
 
-    /// Foreign keys that are still violated when a job ends are its error.
-    fn check_keys(&self, catalog: &Catalog) -> Result<(), SqlError> {
-        if self.connection.in_transaction() && self.connection.has_foreign_key_violations() {
-            return Err(keys::find_violation(&self.connection, catalog));
+    /// Keys that are still violated when a job ends are its error.
+    fn check_keys(&self, desk: &Desk<'_>) -> Result<(), SqlError> {
+        if !self.connection.in_transaction() {
+            return Ok(());
+        }
+        desk.late.check(&self.connection, &desk.catalog(), true)?;
+        if self.connection.has_foreign_key_violations() {
+            return Err(keys::find_violation(&self.connection, &desk.catalog()));
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod batch;
 mod checkpoint;
 mod gather;
+mod late;
 mod turns;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -24,8 +25,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use gather::Pace;
+use late::Late;
 use turns::{Turns, Wait};
 
+pub(crate) use late::{Doubt, Owed};
 pub(crate) use turns::Habit;
 
 use crate::connection::Connection;
@@ -44,6 +47,8 @@ pub(crate) struct Desk<'a> {
     before: &'a RefCell<Option<Slot>>,
     catalog: RefCell<Arc<Catalog>>,
     is_changed: Cell<bool>,
+    /// Constraints that wait for the end of the job.
+    pub(crate) late: Late,
     /// Analysed expressions of catalogs that only this job knows.
     expressions: OnceCell<ExprCache>,
 }

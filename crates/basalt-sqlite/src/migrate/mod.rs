@@ -57,7 +57,7 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
         check_triggers(desk, &before, &catalog).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
         // Initially deferred keys wait for the end of the file, which is the job's.
         if desk.connection.has_foreign_key_violations()
-            && let Some(error) = keys::find_immediate_violation(desk.connection, &catalog)
+            && let Some(error) = keys::search(desk.connection, &catalog, |c| !desk.late.waits(Oid(c.oid), c.deferral))
         {
             return Err(MigrationError::at(text, statement.pos.0, error));
         }

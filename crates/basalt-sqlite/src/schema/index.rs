@@ -1,6 +1,6 @@
 //! Indexes: native, over columns with their type's collation or over expressions of our deterministic functions.
 
-use basalt_catalog::{Catalog, Index, IndexTerm, Relation};
+use basalt_catalog::{Catalog, Constraint, ConstraintKind, Index, IndexTerm, Relation};
 use basalt_plan::dialect::sqlite::storage::collation;
 use basalt_plan::expressions::ExprUse;
 use basalt_types::{SqlError, SqlState, Value, ValueRef};
@@ -42,7 +42,12 @@ pub(crate) fn create(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, in
         return Ok(());
     }
     let connection = desk.connection;
-    let sql = if index.unique && index.nulls_not_distinct {
+    // The write path compares rows of a deferrable key; SQLite's index only finds them.
+    let is_deferrable = relation.is_deferrable(index);
+    if is_deferrable && let Some(error) = duplicate(desk, catalog, relation, index)? {
+        return Err(error);
+    }
+    let sql = if index.unique && index.nulls_not_distinct && !is_deferrable {
         nulls_equal(desk, catalog, relation, index)?
     } else {
         match compile::index(relation, index, catalog, desk.expressions())? {
@@ -52,7 +57,9 @@ pub(crate) fn create(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, in
     };
     match connection.query_once(&sql, &[]) {
         Ok(_) => Ok(()),
-        Err(failure) if failure.is_unique() => Err(duplicate(desk, catalog, relation, index)?),
+        Err(failure) if failure.is_unique() => {
+            Err(duplicate(desk, catalog, relation, index)?.unwrap_or_else(|| failure.to_sql()))
+        }
         Err(failure) => Err(failure.to_sql()),
     }
 }
@@ -83,8 +90,8 @@ fn nulls_equal(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &
     Ok(format!("CREATE UNIQUE INDEX {name} ON {table} ({}){}", keys.join(", "), filter(desk, catalog, relation, index)?))
 }
 
-/// 23505 with the first key that rows share.
-fn duplicate(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &Index) -> Result<SqlError, SqlError> {
+/// 23505 with the first key that rows share, if any do.
+fn duplicate(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &Index) -> Result<Option<SqlError>, SqlError> {
     let connection = desk.connection;
     let terms = terms(desk, catalog, relation, index)?;
     let filter = filter(desk, catalog, relation, index)?;
@@ -97,16 +104,16 @@ fn duplicate(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation, index: &In
     };
     let list = terms.join(", ");
     let sql = format!("SELECT {list} FROM {table}{filter}{distinct} GROUP BY {list} HAVING count(*) > 1 LIMIT 1");
-    let row = connection.query_once(&sql, &[])?.pop().unwrap_or_default();
+    let Some(row) = connection.query_once(&sql, &[])?.pop() else { return Ok(None) };
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for (key, value) in index.keys.iter().zip(&row) {
         let (name, ty) = compile::index_key(relation, &key.term, catalog, desk.expressions())?;
         names.push(name);
         values.push(shown(value, ty));
     }
-    Ok(SqlError::new(SqlState::UNIQUE_VIOLATION, format!("could not create unique index \"{}\"", index.name))
-        .detail(format!("Key ({})=({}) is duplicated.", names.join(", "), values.join(", ")))
-        .constraint(index.name.clone()))
+    let text = format!("could not create unique index \"{}\"", index.name);
+    let detail = format!("Key ({})=({}) is duplicated.", names.join(", "), values.join(", "));
+    Ok(Some(SqlError::new(SqlState::UNIQUE_VIOLATION, text).detail(detail).constraint(index.name.clone())))
 }
 
 /// Drops an index; one behind a primary key has no name of its own in the file, and goes with its table.
@@ -129,13 +136,11 @@ fn exists(connection: &Connection, name: &str) -> Result<bool, SqlError> {
     Ok(rows.first().and_then(|row| row.first()).is_some_and(|v| *v == Value::Int(1)))
 }
 
-/// Makes the indexes of a table that the file does not have; the primary key is the table's own.
+/// Makes the indexes of a table that the file does not have; a primary key is the table's own unless it is deferrable.
 pub(crate) fn create_missing(desk: &Desk<'_>, catalog: &Catalog, relation: &Relation) -> Result<(), SqlError> {
     let is_primary = |index: &Index| {
-        relation
-            .constraints
-            .iter()
-            .any(|c| Some(c.oid) == index.constraint && matches!(c.kind, basalt_catalog::ConstraintKind::PrimaryKey { .. }))
+        let is_own = |c: &Constraint| matches!(c.kind, ConstraintKind::PrimaryKey { .. }) && !c.deferral.deferrable;
+        relation.constraints.iter().any(|c| Some(c.oid) == index.constraint && is_own(c))
     };
     for index in relation.indexes.iter().filter(|index| !is_primary(index)) {
         create(desk, catalog, relation, index)?;

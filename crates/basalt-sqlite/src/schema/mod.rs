@@ -103,6 +103,10 @@ pub(crate) fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mu
             Ok(())
         }
         Step::Run { statement, role, search_path } => rows::run(desk, catalog, statement, role, search_path),
+        Step::SetConstraints { constraints, deferred } => {
+            desk.late.set(constraints.as_deref(), *deferred);
+            desk.late.check(connection, catalog, false)
+        }
         Step::Notice(text) => {
             notices.push(text.clone());
             Ok(())

@@ -101,13 +101,13 @@ pub(super) fn copy(
         sources.join(", "),
         quoted(from)
     );
-    let is_rowid_key = match relation.primary_key() {
+    let is_rowid_key = match relation.immediate_primary_key() {
         Some([only]) => relation.column_at(*only).is_some_and(|c| declared_type(catalog, c.type_ref()) == "INTEGER"),
         _ => false,
     };
     // SQLite would number the NULLs of a key that is the rowid.
     if is_rowid_key
-        && let Some([only]) = relation.primary_key()
+        && let Some([only]) = relation.immediate_primary_key()
         && !convert.iter().any(|c| c.attnum == *only)
     {
         let key = column(relation, *only)?;

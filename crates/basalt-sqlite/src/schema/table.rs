@@ -18,7 +18,7 @@ const ANEW: &str = "basalt_anew";
 
 /// The primary key's column when it is the rowid itself: a single integer.
 fn rowid_column<'r>(catalog: &Catalog, relation: &'r Relation) -> Option<&'r Column> {
-    match relation.primary_key()? {
+    match relation.immediate_primary_key()? {
         [only] => relation.column_at(*only).filter(|column| declared_type(catalog, column.type_ref()) == "INTEGER"),
         _ => None,
     }
@@ -39,7 +39,7 @@ fn column_text(catalog: &Catalog, column: &Column) -> String {
 /// PostgreSQL checks them when the statement ends, not row by row; the write path decides when that is.
 fn text(catalog: &Catalog, relation: &Relation, name: &str, order: &[String], with_keys: bool) -> String {
     let rowid = rowid_column(catalog, relation).map(|column| column.attnum);
-    let key = relation.primary_key().unwrap_or_default();
+    let key = relation.immediate_primary_key().unwrap_or_default();
     let mut sorted: Vec<&Column> = relation.columns.iter().collect();
     sorted.sort_by_key(|column| order.iter().position(|n| *n == column.name).unwrap_or(usize::MAX));
     let mut parts: Vec<String> = sorted

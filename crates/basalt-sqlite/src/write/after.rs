@@ -1,23 +1,27 @@
-//! What happens after a statement's last row: foreign keys, referential actions and AFTER ROW triggers, row by row, in PostgreSQL's
+//! What happens after a statement's last row: deferrable keys, foreign keys, referential actions and AFTER ROW triggers, row by row, in PostgreSQL's
 //! order. Rows changed by referential actions queue up behind the statement's own.
 //!
-//! Source: PostgreSQL's `trigger.c`, where keys are triggers whose names begin with `RI_`, and triggers of a row fire by name.
+//! Source: PostgreSQL's `trigger.c`, where keys are triggers with names of their own, and triggers of a row fire by name.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use basalt_catalog::{Action, Trigger, TriggerTiming};
-use basalt_plan::program::{ChildKey, ForeignKey, WriteProgram};
-use basalt_types::SqlError;
+use basalt_catalog::{Action, Constraint, ConstraintKind, Trigger, TriggerTiming};
+use basalt_plan::program::{ChildKey, ForeignKey, UniqueKey, WriteProgram};
+use basalt_types::{Oid, SqlError};
 
 use super::trigger::firing;
 use super::{Change, Work};
 use crate::bind::Facts;
 use crate::commit::Desk;
 
-/// Names of triggers before this one come before the keys.
-const KEYS: &str = "RI_";
+/// How PostgreSQL's own triggers are called, up to their number: of deferrable primary keys, of foreign keys on the referenced and the
+/// referring side, of deferrable unique keys.
+const PRIMARY: &str = "PK_ConstraintTrigger";
+const REFERENCED: &str = "RI_ConstraintTrigger_a";
+const REFERRING: &str = "RI_ConstraintTrigger_c";
+const UNIQUE: &str = "Unique_ConstraintTrigger";
 
 /// Rows one statement changed.
 pub(super) struct Batch<'p> {
@@ -59,6 +63,7 @@ enum Event<'a> {
     Trigger(&'a Trigger),
     Referenced(&'a ChildKey),
     Referring(&'a ForeignKey),
+    Unique(&'a UniqueKey, &'a Constraint),
 }
 
 /// Works a queue off.
@@ -86,7 +91,8 @@ impl Work<'_> {
         let program = self.program;
         let acts = |key: &ChildKey| key.on_delete != Action::NoAction || key.on_update != Action::NoAction;
         let has_keys = program.foreign_keys.iter().any(|key| key.match_full) || program.child_keys.iter().any(acts);
-        if !program.table.has_row_triggers && !has_keys && !self.desk.connection.has_foreign_key_violations() {
+        let has_doubts = changes.iter().any(|change| !change.doubtful.is_empty());
+        if !program.table.has_row_triggers && !has_keys && !has_doubts && !self.desk.connection.has_foreign_key_violations() {
             return Ok(());
         }
         let catalog = self.desk.catalog();
@@ -101,17 +107,25 @@ impl Work<'_> {
             } else {
                 Vec::new()
             };
-            let split = triggers.partition_point(|trigger| trigger.name.as_str() < KEYS);
-            let (before, behind) = triggers.split_at(split);
-            let events = (before.iter().map(|trigger| Event::Trigger(trigger)))
-                .chain(program.child_keys.iter().map(Event::Referenced))
-                .chain(program.foreign_keys.iter().map(Event::Referring))
-                .chain(behind.iter().map(|trigger| Event::Trigger(trigger)));
-            for event in events {
+            let mut events: Vec<(&str, Event<'_>)> = triggers.iter().map(|t| (t.name.as_str(), Event::Trigger(t))).collect();
+            for key in change.doubtful.iter().filter_map(|at| program.unique_keys.get(*at)) {
+                let Some(constraint) = relation.constraints.iter().find(|c| Some(Oid(c.oid)) == key.constraint) else { continue };
+                let is_primary = matches!(constraint.kind, ConstraintKind::PrimaryKey { .. });
+                events.push((if is_primary { PRIMARY } else { UNIQUE }, Event::Unique(key, constraint)));
+            }
+            events.extend(program.child_keys.iter().map(|key| (REFERENCED, Event::Referenced(key))));
+            events.extend(program.foreign_keys.iter().map(|key| (REFERRING, Event::Referring(key))));
+            events.sort_by_key(|(name, _)| *name);
+            for (_, event) in events {
                 match event {
                     Event::Trigger(trigger) => self.fire(&catalog, relation, trigger, new, old).map(drop)?,
                     Event::Referenced(key) => self.refer(key, change, queue)?,
                     Event::Referring(key) => self.check_foreign_key(key, change)?,
+                    Event::Unique(key, constraint) => {
+                        if let Some(new) = new {
+                            self.check_unique(key, constraint, new)?;
+                        }
+                    }
                 }
             }
         }

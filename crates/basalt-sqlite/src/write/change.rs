@@ -147,11 +147,14 @@ impl Work<'_> {
 
     /// Stores rows in the order they came; a row whose new key another row still holds waits until that one has moved.
     fn store_changed(&mut self, rows: Vec<Pending>) -> Result<(), SqlError> {
-        let mut order: Vec<Option<Pending>> = Vec::with_capacity(rows.len());
+        let mut order: Vec<Option<(Pending, Vec<usize>)>> = Vec::with_capacity(rows.len());
         let mut waiting: Vec<(usize, Pending, Failure)> = Vec::new();
         for (at, row) in rows.into_iter().enumerate() {
             match self.store_one(&row)? {
-                None => order.push(Some(row)),
+                None => {
+                    let doubtful = self.doubtful(&row.new, Some(&row.old))?;
+                    order.push(Some((row, doubtful)));
+                }
                 Some(failure) => {
                     order.push(None);
                     waiting.push((at, row, failure));
@@ -163,7 +166,10 @@ impl Work<'_> {
             let mut still = Vec::new();
             for (at, row, failure) in waiting {
                 match self.store_one(&row)? {
-                    None => order[at] = Some(row),
+                    None => {
+                        let doubtful = self.doubtful(&row.new, Some(&row.old))?;
+                        order[at] = Some((row, doubtful));
+                    }
                     Some(_) => still.push((at, row, failure)),
                 }
             }
@@ -173,9 +179,9 @@ impl Work<'_> {
             }
             waiting = still;
         }
-        for Pending { new, old, .. } in order.into_iter().flatten() {
+        for (Pending { new, old, .. }, doubtful) in order.into_iter().flatten() {
             self.keep_returned(&new)?;
-            self.changes.push(Change { new: Some(new), old: Some(old) });
+            self.changes.push(Change { new: Some(new), old: Some(old), doubtful });
         }
         Ok(())
     }
@@ -210,7 +216,7 @@ impl Work<'_> {
                 let mut statement = bind::prepare(self.desk.connection, &self.program.store, self.facts, &facts)?;
                 statement.step()?;
             }
-            self.changes.push(Change { new: None, old: Some(old) });
+            self.changes.push(Change { new: None, old: Some(old), doubtful: Vec::new() });
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! Foreign keys after the last row of a statement: SQLite counts violations, here is which key it was.
 
 use basalt_plan::program::{ChildKey, ForeignKey};
-use basalt_types::{SqlError, SqlState, Value, ValueRef};
+use basalt_types::{Oid, SqlError, Value, ValueRef};
 
 use super::row::Row;
 use super::{Change, Work};
-use crate::compile;
-use crate::keys::shown;
+use crate::commit::{Doubt, Owed};
 use crate::names::{columns, quoted};
+use crate::{compile, keys, schema};
 
 impl Work<'_> {
     /// A key of this table, for one new row. Initially deferred ones may wait for the end of the transaction.
@@ -22,11 +22,18 @@ impl Work<'_> {
         let nulls = values.iter().filter(|v| v.is_null()).count();
         if nulls > 0 {
             if key.match_full && nulls < values.len() {
-                return Err(self.refused(key).detail("MATCH FULL does not allow mixing of null and nonnull key values."));
+                return self.mixed_nulls(key, &values);
             }
             return Ok(());
         }
-        if key.deferral.initially_deferred || !self.desk.connection.has_foreign_key_violations() {
+        if !self.desk.connection.has_foreign_key_violations() {
+            return Ok(());
+        }
+        if self.desk.late.waits(key.constraint, key.deferral) {
+            if self.first(&key.exists, &self.row(new))?.is_none() {
+                let hidden = self.is_hidden(&key.columns, key.detail_hidden);
+                self.owe(Doubt::Missing, self.program.table.relation, key.constraint, &values, hidden);
+            }
             return Ok(());
         }
         // A trigger may have changed the row or taken it away.
@@ -60,41 +67,54 @@ impl Work<'_> {
         Ok(self.first(&key.rows, &row)?.is_some())
     }
 
-    fn refused(&self, key: &ForeignKey) -> SqlError {
-        SqlError::new(
-            SqlState::FOREIGN_KEY_VIOLATION,
-            format!("insert or update on table \"{}\" violates foreign key constraint \"{}\"", self.program.table.name, key.name),
-        )
-        .constraint(key.name.clone())
+    /// MATCH FULL: now, or at the end of the transaction if the row is still there then.
+    fn mixed_nulls(&self, key: &ForeignKey, values: &[&Value]) -> Result<(), SqlError> {
+        if !self.desk.late.waits(key.constraint, key.deferral) {
+            return Err(keys::mixed_nulls(&self.program.table.name, &key.name));
+        }
+        self.owe(Doubt::MixedNulls, self.program.table.relation, key.constraint, values, false);
+        Ok(())
+    }
+
+    /// A deferred key that refers to this table, for an old row: NO ACTION at the end of the transaction.
+    pub(super) fn defer_reference(&self, key: &ChildKey, old: &[Value]) -> Result<(), SqlError> {
+        if self.desk.connection.has_foreign_key_violations() && self.is_referenced(key, old)? {
+            let hidden = self.is_hidden(&key.columns, key.detail_hidden);
+            self.owe(Doubt::Referenced, key.child, key.constraint, &self.values(&key.columns, old)?, hidden);
+        }
+        Ok(())
+    }
+
+    /// Keeps a key's values for the end of the transaction.
+    pub(super) fn owe(&self, doubt: Doubt, relation: Oid, constraint: Oid, values: &[&Value], detail_hidden: bool) {
+        let values = values.iter().map(|value| (*value).clone()).collect();
+        self.desk.late.owe(Owed { doubt, relation, constraint, values, detail_hidden });
     }
 
     fn missing_parent(&self, key: &ForeignKey, new: &[Value]) -> Result<SqlError, SqlError> {
-        let error = self.refused(key);
-        if self.is_hidden(&key.columns, key.detail_hidden) {
-            return Ok(error.detail(format!("Key is not present in table \"{}\".", key.target_name)));
-        }
-        let shown = self.shown_key(&key.columns, new)?;
-        Ok(error.detail(format!("Key {shown} is not present in table \"{}\".", key.target_name)))
+        let values = self.shown_values(&key.columns, key.detail_hidden, new)?;
+        let catalog = self.desk.catalog();
+        let relation = schema::relation(&catalog, self.program.table.relation)?;
+        Ok(keys::missing_parent(relation, &key.columns, &key.name, &key.target_name, values.as_deref()))
     }
 
     pub(super) fn still_referenced(&self, key: &ChildKey, old: &[Value]) -> Result<SqlError, SqlError> {
-        let error = SqlError::new(
-            SqlState::FOREIGN_KEY_VIOLATION,
-            format!(
-                "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
-                self.program.table.name, key.name, key.child_name
-            ),
-        )
-        .constraint(key.name.clone());
-        if self.is_hidden(&key.columns, key.detail_hidden) {
-            return Ok(error.detail(format!("Key is still referenced from table \"{}\".", key.child_name)));
+        let values = self.shown_values(&key.columns, key.detail_hidden, old)?;
+        let catalog = self.desk.catalog();
+        let relation = schema::relation(&catalog, self.program.table.relation)?;
+        Ok(keys::still_referenced(relation, &key.columns, &key.name, &key.child_name, values.as_deref()))
+    }
+
+    /// A key's values, unless they are hidden.
+    fn shown_values(&self, columns: &[i16], by_program: bool, row: &[Value]) -> Result<Option<Vec<Value>>, SqlError> {
+        if self.is_hidden(columns, by_program) {
+            return Ok(None);
         }
-        let shown = self.shown_key(&key.columns, old)?;
-        Ok(error.detail(format!("Key {shown} is still referenced from table \"{}\".", key.child_name)))
+        Ok(Some(self.values(columns, row)?.into_iter().cloned().collect()))
     }
 
     /// Whether the key's values are hidden from whoever the statement runs for; an action's own program is compiled for the owner.
-    fn is_hidden(&self, columns: &[i16], by_program: bool) -> bool {
+    pub(super) fn is_hidden(&self, columns: &[i16], by_program: bool) -> bool {
         let catalog = self.desk.catalog();
         by_program
             || catalog
@@ -104,17 +124,5 @@ impl Work<'_> {
 
     pub(super) fn values<'v>(&self, columns: &[i16], row: &'v [Value]) -> Result<Vec<&'v Value>, SqlError> {
         columns.iter().map(|attnum| Ok(&row[self.position(*attnum)?])).collect()
-    }
-
-    /// `(a, b)=(1, x)`.
-    fn shown_key(&self, columns: &[i16], row: &[Value]) -> Result<String, SqlError> {
-        let (mut names, mut values) = (Vec::new(), Vec::new());
-        for attnum in columns {
-            let at = self.position(*attnum)?;
-            let column = &self.program.table.columns[at];
-            names.push(column.name.as_str());
-            values.push(shown(&row[at], column.input.base));
-        }
-        Ok(format!("({})=({})", names.join(", "), values.join(", ")))
     }
 }

@@ -129,8 +129,9 @@ impl Work<'_> {
         }
         touched.insert(self.desk.connection.db().last_insert_rowid());
         self.inserted += 1;
+        let doubtful = self.doubtful(&new, None)?;
         self.keep_returned(&new)?;
-        self.changes.push(Change { new: Some(new), old: None });
+        self.changes.push(Change { new: Some(new), old: None, doubtful });
         Ok(())
     }
 
@@ -199,8 +200,9 @@ impl Work<'_> {
         {
             touched.insert(now);
         }
+        let doubtful = self.doubtful(&new, Some(&old))?;
         self.keep_returned(&new)?;
-        self.changes.push(Change { new: Some(new), old: Some(old) });
+        self.changes.push(Change { new: Some(new), old: Some(old), doubtful });
         Ok(())
     }
 }

@@ -68,6 +68,8 @@ struct Work<'a> {
 struct Change {
     new: Option<Vec<Value>>,
     old: Option<Vec<Value>>,
+    /// Deferrable keys (of the program's unique keys, by place) that another row held when this one was stored.
+    doubtful: Vec<usize>,
 }
 
 /// Runs a write.

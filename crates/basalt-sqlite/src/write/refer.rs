@@ -35,6 +35,7 @@ impl Work<'_> {
         }
         let action = if new.is_none() { key.on_delete } else { key.on_update };
         match action {
+            Action::NoAction if self.desk.late.waits(key.constraint, key.deferral) => self.defer_reference(key, old),
             Action::NoAction => self.no_action(key, old),
             Action::Restrict => {
                 if self.is_referenced(key, old)? {
@@ -53,7 +54,6 @@ impl Work<'_> {
     /// NO ACTION: an error as long as rows refer to a key that no row has any more.
     fn no_action(&self, key: &ChildKey, old: &[Value]) -> Result<(), SqlError> {
         if !self.desk.connection.has_foreign_key_violations()
-            || (key.deferral.initially_deferred && key.on_delete == Action::NoAction)
             || !self.is_referenced(key, old)?
             || self.is_stored(&key.columns, old)?
         {

@@ -125,7 +125,7 @@ impl Printer<'_> {
             _ => std::slice::from_ref(filter),
         };
         let given: Vec<i16> = terms.iter().filter_map(|term| equal_to(term, range)).collect();
-        table.indexes.iter().filter(|i| i.unique && i.filter.is_none()).find_map(|index| {
+        table.indexes.iter().filter(|i| i.unique && i.filter.is_none() && !table.is_deferrable(i)).find_map(|index| {
             let keys: Option<Vec<i16>> = index
                 .keys
                 .iter()

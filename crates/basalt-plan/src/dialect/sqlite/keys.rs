@@ -83,6 +83,7 @@ fn unique_key(relation: &Relation, index: &basalt_catalog::Index, context: &Cont
     let constraint = index.constraint.and_then(|oid| relation.constraints.iter().find(|c| c.oid == oid));
     Ok(UniqueKey {
         index: Oid(index.oid),
+        constraint: constraint.map(|c| Oid(c.oid)),
         name: index.name.clone(),
         terms,
         values: values.finish(),

@@ -114,7 +114,7 @@ pub fn index_sql(relation: &Relation, index: &Index, context: &Context<'_>) -> R
     printer.is_schema_text = true;
     printer.declare(range, Source::Bare(Oid(relation.oid)));
     let schema = context.catalog.schema_by_oid(Oid(relation.schema)).map_or("public", |s| s.name.as_str());
-    printer.raw(if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
+    printer.raw(if index.unique && !relation.is_deferrable(index) { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
     printer.ident(&format!("{schema}.{}", index.name)).raw(" ON ").table(Oid(relation.oid))?.raw(" (");
     for (i, key) in index.keys.iter().enumerate() {
         printer.raw(if i == 0 { "" } else { ", " });
