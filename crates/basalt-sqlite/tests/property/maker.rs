@@ -202,6 +202,7 @@ impl<'a> Maker<'a> {
         let spread = self.random.percent(if way.is_to_one { 18 } else { 8 });
         let join = if self.random.percent(22) { EmbedJoin::Inner } else { EmbedJoin::Left };
         self.facts.inner |= join == EmbedJoin::Inner;
+        self.facts.spreads |= spread;
         let mut node = self.node(way.table, depth + 1, way.is_to_one);
         if spread {
             // Names must not meet those of the parent.

@@ -31,6 +31,7 @@ pub struct Request {
 pub struct Facts {
     pub embeds: bool,
     pub inner: bool,
+    pub spreads: bool,
     pub filters_in_embeds: bool,
     pub null_claims: bool,
     pub returning_without_select: bool,
