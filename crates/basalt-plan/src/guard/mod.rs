@@ -33,7 +33,7 @@ use crate::expressions::ExprCache;
 use crate::program::Touched;
 use faults::Fault;
 use needs::{Need, Uses};
-use policy::{Side, any_of, applicable, both, condition, constant};
+use policy::{Side, any_of, applicable, both, condition};
 use rights::bypasses_policies;
 
 pub use write::{RowCheck, WriteGuard, statement};
@@ -210,11 +210,8 @@ impl<'a> Guard<'a> {
         if faults::on(Fault::RestrictiveOred) && restricted.is_some() {
             return Ok(any_of(allowed.into_iter().chain(restricted).collect()));
         }
-        let shown = both(allowed, restricted);
-        if shown.as_ref().and_then(constant) == Some(false) {
-            self.needs.truncate(needed);
-        }
-        Ok(shown)
+        // One that is always false does not: each of them is planned for itself.
+        Ok(both(allowed, restricted))
     }
 
     /// One policy's condition, its subqueries guarded. `None`: it has no condition on this side.
