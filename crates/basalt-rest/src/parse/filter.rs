@@ -26,8 +26,8 @@ enum Place {
 /// Where the text leaves the grammar.
 pub fn filter(column: Field, text: &str, literals: &mut Literals) -> Result<Filter, ParseError> {
     let mut scan = Scan::new("filter", text);
-    let filter = operation(&mut scan, column, Place::Param, literals)?;
-    if scan.is_end() { Ok(filter) } else { Err(scan.expected("end of input")) }
+    // What follows a list or the word after `is` is not read: PostgREST's grammar of parameters has no end.
+    operation(&mut scan, column, Place::Param, literals)
 }
 
 /// Reads the value of `and=(…)` or `or=(…)`.
@@ -36,8 +36,8 @@ pub fn filter(column: Field, text: &str, literals: &mut Literals) -> Result<Filt
 /// Where the text leaves the grammar.
 pub fn logic(is_or: bool, text: &str, literals: &mut Literals) -> Result<Filter, ParseError> {
     let mut scan = Scan::new("logic tree", text);
-    let tree = group(&mut scan, is_or, 0, literals)?;
-    if scan.is_end() { Ok(tree) } else { Err(scan.expected("end of input")) }
+    // As in `filter`, what follows is not read.
+    group(&mut scan, is_or, 0, literals)
 }
 
 fn group(scan: &mut Scan<'_>, is_or: bool, depth: usize, literals: &mut Literals) -> Result<Filter, ParseError> {
@@ -161,12 +161,8 @@ fn value(scan: &mut Scan<'_>, place: Place, literals: &mut Literals) -> Result<L
 /// A value inside `and(…)`: quoted, an array literal in braces, or everything up to a comma or parenthesis.
 fn logic_value(scan: &mut Scan<'_>) -> Result<String, ParseError> {
     let mark = scan.mark();
-    if scan.peek() == Some('"') {
-        let text = scan.quoted()?;
-        if matches!(scan.peek(), None | Some(',' | ')')) {
-            return Ok(text);
-        }
-        scan.reset(mark);
+    if let Some(text) = whole_quoted(scan) {
+        return Ok(text);
     }
     if scan.peek() == Some('{') {
         let inside = scan.take_while(|c| c != '}').to_owned();
@@ -178,6 +174,19 @@ fn logic_value(scan: &mut Scan<'_>) -> Result<String, ParseError> {
     Ok(scan.take_while(|c| c != ',' && c != ')').to_owned())
 }
 
+/// A text in quotes that is the whole value; anything else is left as it stands, quotes included.
+fn whole_quoted(scan: &mut Scan<'_>) -> Option<String> {
+    let mark = scan.mark();
+    if scan.peek() == Some('"')
+        && let Ok(text) = scan.quoted()
+        && matches!(scan.peek(), None | Some(',' | ')'))
+    {
+        return Some(text);
+    }
+    scan.reset(mark);
+    None
+}
+
 /// `(a,"b,c",)`.
 fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, ParseError> {
     scan.skip_ws();
@@ -185,14 +194,9 @@ fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, ParseError> {
     scan.skip_ws();
     let mut elements = Vec::new();
     loop {
-        let mark = scan.mark();
-        let quoted = if scan.peek() == Some('"') { Some(scan.quoted()?) } else { None };
-        match quoted {
-            Some(text) if matches!(scan.peek(), None | Some(',' | ')')) => elements.push(text),
-            _ => {
-                scan.reset(mark);
-                elements.push(scan.take_while(|c| c != ',' && c != ')').to_owned());
-            }
+        match whole_quoted(scan) {
+            Some(text) => elements.push(text),
+            None => elements.push(scan.take_while(|c| c != ',' && c != ')').to_owned()),
         }
         if !scan.eat(",") {
             break;

@@ -60,7 +60,9 @@ enum Said {
 /// # Errors
 /// The first parameter that leaves its grammar: orders first, then trees, columns, select, filters.
 pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError> {
-    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = query.split('&').filter(|p| !p.is_empty()).map(pair).collect();
+    let parts = || query.split('&').filter(|p| !p.is_empty());
+    // A parameter without `=` says nothing; one with an empty value does.
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = parts().filter(|p| p.contains('=')).map(pair).collect();
     // A key may also come as a parameter; it is the gateway's.
     pairs.retain(|(key, value)| key != "apikey" || is_operation(value));
     let mut out = Params::default();
@@ -70,8 +72,7 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
     for (key, value) in &pairs {
         match last_part(key) {
             "order" => {
-                let terms = if value.is_empty() { Vec::new() } else { order(value)? };
-                orders.push((path_of(key), Said::Order(terms)));
+                orders.push((path_of(key), Said::Order(order(value)?)));
             }
             word @ ("limit" | "offset") => {
                 let path = path_of(key);
@@ -121,6 +122,7 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
         }
     }
     measure(&mut out);
+    pairs.extend(parts().filter(|p| !p.contains('=')).map(pair));
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
     out.canonical = canonical(&pairs);
     Ok(out)
@@ -241,9 +243,6 @@ fn tree_path(key: &str) -> Result<(Vec<String>, Field), ParseError> {
         names.push(scan.field_name()?);
     }
     let path = json_path(&mut scan)?;
-    if !scan.is_end() {
-        return Err(scan.expected("letter, digit, \"-\", delimiter (.), \"->>\", \"->\" or end of input"));
-    }
     let name = names.pop().unwrap_or_default();
     Ok((names, Field { name, path }))
 }
@@ -290,10 +289,9 @@ fn names(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
         scan.skip_ws();
         names.push(scan.field_name()?);
         scan.skip_ws();
-        if scan.is_end() {
+        if !scan.eat(",") {
             return Ok(names);
         }
-        scan.expect(",")?;
     }
 }
 
