@@ -139,7 +139,10 @@ pub fn volatility(expr: &Expr, catalog: &Catalog) -> Volatility {
         fn expr(&mut self, expr: &Expr) {
             match &expr.kind {
                 ExprKind::Param(super::Param::Session(_)) => self.raise(Volatility::Stable),
-                ExprKind::Func { imp, .. } | ExprKind::Op { imp, .. } => self.raise(crate::analyze::builtins::volatility(*imp)),
+                ExprKind::Func { imp, args, .. } => {
+                    self.raise(crate::analyze::builtins::volatility_for(*imp, args.iter().map(|arg| arg.ty.oid)));
+                }
+                ExprKind::Op { imp, .. } => self.raise(crate::analyze::builtins::volatility(*imp)),
                 ExprKind::UserFunc { function, .. } => {
                     self.raise(self.1.function_by_oid(*function).map_or(Volatility::Volatile, |f| f.volatility));
                 }

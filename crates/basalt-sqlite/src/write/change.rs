@@ -25,6 +25,14 @@ struct Pending {
     new: Vec<Value>,
 }
 
+/// Rows of an update as far as they are stored.
+#[derive(Default)]
+struct Stored {
+    /// In the order they came, with the deferrable keys in doubt; those that wait leave a gap.
+    order: Vec<Option<(Pending, Vec<usize>)>>,
+    waiting: Vec<(usize, Pending, Failure)>,
+}
+
 impl Work<'_> {
     /// The target rows, read to the end before the first change; one that is met again is skipped.
     fn target_rows(&self) -> Result<Vec<TargetRow>, SqlError> {
@@ -53,6 +61,17 @@ impl Work<'_> {
             Assignments::Computed(_) => Vec::new(),
         };
         let rows = self.target_rows()?;
+        let mut stored = Stored::default();
+        if !self.program.policies_read || rows.len() < 2 {
+            for target in rows {
+                if let Some(row) = self.changed(assignments, &shared, target, &given)? {
+                    self.store_in_turn(row, &mut stored)?;
+                }
+            }
+            return self.settle(stored);
+        }
+        // Policies with subqueries must not see the statement's own changes, so all rows are computed before the first is stored (and
+        // BEFORE triggers do not see them either, which they would in PostgreSQL).
         let mut pending = Vec::with_capacity(rows.len());
         let mut failure = None;
         for target in rows {
@@ -65,7 +84,10 @@ impl Work<'_> {
                 }
             }
         }
-        self.store_changed(pending)?;
+        for row in pending {
+            self.store_in_turn(row, &mut stored)?;
+        }
+        self.settle(stored)?;
         failure.map_or(Ok(()), Err)
     }
 
@@ -145,22 +167,24 @@ impl Work<'_> {
         Ok(Some(Pending { rowid, old, new }))
     }
 
-    /// Stores rows in the order they came; a row whose new key another row still holds waits until that one has moved.
-    fn store_changed(&mut self, rows: Vec<Pending>) -> Result<(), SqlError> {
-        let mut order: Vec<Option<(Pending, Vec<usize>)>> = Vec::with_capacity(rows.len());
-        let mut waiting: Vec<(usize, Pending, Failure)> = Vec::new();
-        for (at, row) in rows.into_iter().enumerate() {
-            match self.store_one(&row)? {
-                None => {
-                    let doubtful = self.doubtful(&row.new, Some(&row.old))?;
-                    order.push(Some((row, doubtful)));
-                }
-                Some(failure) => {
-                    order.push(None);
-                    waiting.push((at, row, failure));
-                }
+    /// Stores a row; one whose new key another row still holds waits until that one has moved.
+    fn store_in_turn(&self, row: Pending, stored: &mut Stored) -> Result<(), SqlError> {
+        match self.store_one(&row)? {
+            None => {
+                let doubtful = self.doubtful(&row.new, Some(&row.old))?;
+                stored.order.push(Some((row, doubtful)));
+            }
+            Some(failure) => {
+                stored.waiting.push((stored.order.len(), row, failure));
+                stored.order.push(None);
             }
         }
+        Ok(())
+    }
+
+    /// Stores the rows that waited; all stand in the order they came then.
+    fn settle(&mut self, stored: Stored) -> Result<(), SqlError> {
+        let Stored { mut order, mut waiting } = stored;
         while !waiting.is_empty() {
             let before = waiting.len();
             let mut still = Vec::new();

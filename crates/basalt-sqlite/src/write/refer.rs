@@ -118,3 +118,7 @@ fn statement(catalog: &Catalog, child: &Relation, key: &ChildKey, action: Action
     });
     format!("UPDATE {table} SET {} WHERE {condition}", set.collect::<Vec<_>>().join(", "))
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;

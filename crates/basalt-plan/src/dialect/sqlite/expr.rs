@@ -233,8 +233,11 @@ impl Printer<'_> {
 
     /// GREATEST and LEAST ignore NULLs: an aggregate over the arguments does too.
     fn extreme(&mut self, greatest: bool, args: &[Expr]) -> Result<(), SqlError> {
-        let range = self.fresh_range();
         let Some(first) = args.first() else { return Err(SqlError::internal("GREATEST without arguments")) };
+        if self.is_schema_text {
+            return self.extreme_in_schema(greatest, args, first);
+        }
+        let range = self.fresh_range();
         self.raw("(SELECT ").alias(range).raw(".c1 FROM (");
         for (i, arg) in args.iter().enumerate() {
             self.raw(if i == 0 { "SELECT " } else { " UNION ALL SELECT " });
@@ -248,6 +251,25 @@ impl Printer<'_> {
         let key = basalt_sql::typed::Order { expr: Expr::column(range, 1, first.ty), descending: greatest, nulls_first: false };
         self.order_by(&[key])?;
         self.raw(" LIMIT 1)");
+        Ok(())
+    }
+
+    /// The same without a query, which an index cannot have. The text grows threefold with each argument.
+    fn extreme_in_schema(&mut self, greatest: bool, args: &[Expr], first: &Expr) -> Result<(), SqlError> {
+        let (a, b) = match args {
+            [only] => return self.expr(only),
+            [a, b] => (a.clone(), b),
+            [a, b, c] => (Expr::new(ExprKind::Extreme { greatest, args: vec![a.clone(), b.clone()] }, first.ty), c),
+            _ => return Err(SqlError::unsupported("GREATEST or LEAST of more than three values in an index")),
+        };
+        self.raw("CASE WHEN ").expr(&a)?;
+        self.raw(" IS NULL THEN ").expr(b)?;
+        self.raw(" WHEN ").expr(b)?;
+        self.raw(" IS NULL OR ");
+        self.comparison(if greatest { "ge" } else { "le" }, &a, b)?;
+        self.raw(" THEN ").expr(&a)?;
+        self.raw(" ELSE ").expr(b)?;
+        self.raw(" END");
         Ok(())
     }
 

@@ -160,6 +160,12 @@ pub fn volatility(imp: Imp) -> Volatility {
     TABLES.volatility.get(imp.0).copied().unwrap_or(Volatility::Immutable)
 }
 
+/// How volatile a built-in function is for arguments of these types: of `date_trunc`, only the one over moments depends on the zone.
+pub fn volatility_for(imp: Imp, args: impl Iterator<Item = Oid> + Clone) -> Volatility {
+    let exact = TABLES.functions.iter().find(|f| f.imp == imp && f.args.iter().copied().eq(args.clone()));
+    exact.map_or_else(|| volatility(imp), |f| f.volatility)
+}
+
 /// Reads a type of a row: PostgreSQL's `typname`, `name[]`, or a pseudo-type.
 fn row_type(name: &str) -> Option<Oid> {
     Some(match name {
