@@ -11,6 +11,11 @@ use basalt_plan::ask::Field;
 /// Deepest nesting of `and`/`or`.
 const DEEPEST: usize = 32;
 
+/// The operators in the order in which the original tries them.
+const FULL_TEXTS: [&str; 4] = ["fts", "plfts", "phfts", "wfts"];
+const SIMPLE: [&str; 9] = ["neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj"];
+const QUANTIFIED: [&str; 9] = ["eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch"];
+
 /// Where a value ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -30,12 +35,12 @@ pub fn filter(column: Field, text: &str, literals: &mut Literals) -> Result<Filt
     operation(&mut scan, column, Place::Param, literals)
 }
 
-/// Reads the value of `and=(…)` or `or=(…)`.
+/// Reads the value of `and=(…)` or `or=(…)`; `before` counts the characters of the operator, which errors' columns include.
 ///
 /// # Errors
 /// Where the text leaves the grammar.
-pub fn logic(is_or: bool, text: &str, literals: &mut Literals) -> Result<Filter, ParseError> {
-    let mut scan = Scan::new("logic tree", text);
+pub fn logic(is_or: bool, (before, text): (usize, &str), literals: &mut Literals) -> Result<Filter, ParseError> {
+    let mut scan = Scan::behind(before, "logic tree", text);
     // As in `filter`, what follows is not read.
     group(&mut scan, is_or, 0, literals)
 }
@@ -55,7 +60,9 @@ fn group(scan: &mut Scan<'_>, is_or: bool, depth: usize, literals: &mut Literals
             break;
         }
     }
-    scan.expect(")")?;
+    if !scan.eat(")") {
+        return Err(scan.expected("\",\" or \")\""));
+    }
     scan.skip_ws();
     Ok(if is_or { Filter::Or(parts) } else { Filter::And(parts) })
 }
@@ -81,18 +88,42 @@ fn logic_item(scan: &mut Scan<'_>, depth: usize, literals: &mut Literals) -> Res
     if matches!(scan.peek(), None | Some(')' | ',' | '(')) {
         return Err(scan.expected("field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"));
     }
-    let column = field(scan)?;
-    scan.expect(".")?;
-    operation(scan, column, Place::Logic, literals)
+    let begin = scan.mark();
+    let filter = field(scan).and_then(|column| {
+        scan.expect(".")?;
+        operation(scan, column, Place::Logic, literals)
+    });
+    filter.map_err(|error| {
+        scan.reset(begin);
+        no_group(scan).unwrap_or(error)
+    })
+}
+
+/// Why no group stands here, where the original says that rather than what is wrong with a condition: once a letter fits.
+fn no_group(scan: &mut Scan<'_>) -> Option<ParseError> {
+    let negated = scan.eat("not.");
+    if scan.eat("and") || scan.eat("or") {
+        scan.skip_ws();
+        return Some(scan.expected("\"(\""));
+    }
+    if scan.peek() == Some('o') {
+        return Some(scan.error(format!("{} expecting \"or\"", unexpected(scan.rest().chars().nth(1)))));
+    }
+    negated.then(|| scan.expected("logic operator (and, or)"))
 }
 
 fn operation(scan: &mut Scan<'_>, column: Field, place: Place, literals: &mut Literals) -> Result<Filter, ParseError> {
     let negated = scan.eat("not.");
-    let test = test(scan, column, place, literals)?;
+    let test = test(scan, column, (place, negated), literals)?;
     Ok(if negated { Filter::Not(Box::new(test)) } else { test })
 }
 
-fn test(scan: &mut Scan<'_>, field: Field, place: Place, literals: &mut Literals) -> Result<Filter, ParseError> {
+fn test(
+    scan: &mut Scan<'_>,
+    field: Field,
+    (place, negated): (Place, bool),
+    literals: &mut Literals,
+) -> Result<Filter, ParseError> {
     if scan.eat("in.") {
         let list = list(scan)?;
         return Ok(Filter::Test { field, op: Operator::In, value: Operand::List(push(literals, Literal::List(list))) });
@@ -102,41 +133,10 @@ fn test(scan: &mut Scan<'_>, field: Field, place: Place, literals: &mut Literals
         return Ok(Filter::Test { field, op: Operator::Is, value: Operand::Is(value) });
     }
     let start = scan.mark();
-    let word = scan.take_while(|c| c.is_ascii_alphanumeric() || c == '_').to_owned();
-    if let Some(function) = full_text(&word) {
-        let config = if scan.eat("(") {
-            let config = scan.identifier("letter or digit")?;
-            scan.expect(")")?;
-            Some(push(literals, Literal::Text(config)))
-        } else {
-            None
-        };
-        scan.expect(".")?;
-        let value = Operand::Value(value(scan, place, literals)?);
-        return Ok(Filter::Test { field, op: Operator::FullText { function, config }, value });
-    }
-    let Some(op) = operator(&word) else {
+    let Some((op, quantifier)) = read_operator(scan, literals) else {
         scan.reset(start);
-        if scan.rest().contains('.') {
-            let until = scan.take_while(|c| c != '.').to_owned();
-            scan.bump();
-            return Err(scan.error(format!("unknown single value operator {until}")));
-        }
-        return Err(scan.expected("\"not\" or operator (eq, gt, ...)"));
+        return Err(no_operator(scan, negated));
     };
-    let quantifier = if scan.eat("(any)") {
-        Some(true)
-    } else if scan.eat("(all)") {
-        Some(false)
-    } else {
-        None
-    };
-    if quantifier.is_some() && !may_be_quantified(&op) {
-        return Err(scan.expected("delimiter (.)"));
-    }
-    if !scan.eat(".") {
-        return Err(scan.expected("delimiter (.)"));
-    }
     let pattern = matches!(op, Operator::Like | Operator::ILike);
     let id = value(scan, place, literals)?;
     if pattern && let Some(Literal::Text(text)) = literals.0.get_mut(id as usize) {
@@ -148,6 +148,91 @@ fn test(scan: &mut Scan<'_>, field: Field, place: Place, literals: &mut Literals
         None => Operand::Value(id),
     };
     Ok(Filter::Test { field, op, value })
+}
+
+/// An operator with its modifier (`any` is true) or configuration, and the dot behind.
+fn read_operator(scan: &mut Scan<'_>, literals: &mut Literals) -> Option<(Operator, Option<bool>)> {
+    let word = scan.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+    if let Some(function) = full_text(word) {
+        let config = if scan.eat("(") {
+            let config = scan.identifier("letter or digit").ok()?;
+            if !scan.eat(")") {
+                return None;
+            }
+            Some(push(literals, Literal::Text(config)))
+        } else {
+            None
+        };
+        return scan.eat(".").then_some((Operator::FullText { function, config }, None));
+    }
+    let op = operator(word)?;
+    let quantifier = if scan.eat("(any)") {
+        Some(true)
+    } else if scan.eat("(all)") {
+        Some(false)
+    } else {
+        None
+    };
+    if quantifier.is_some() && !may_be_quantified(&op) {
+        return None;
+    }
+    scan.eat(".").then_some((op, quantifier))
+}
+
+/// Why no operator stands here. The original tries one after the other and tells of the one that came furthest, the first of them.
+fn no_operator(scan: &Scan<'_>, negated: bool) -> ParseError {
+    let text = scan.rest();
+    let at = |n: usize| text.get(n..).and_then(|rest| rest.chars().next());
+    let mut best: Option<(usize, Option<char>)> = None;
+    let mut offer = |n: usize, found: Option<char>| {
+        if best.is_none_or(|(most, _)| n > most) {
+            best = Some((n, found));
+        }
+    };
+    // The first that differs of a word.
+    let stray = |from: usize, word: &str| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.chars().zip(word.chars()).find(|(a, b)| a != b).map(|(a, _)| a)
+    };
+    if !negated {
+        offer(0, stray(0, "not"));
+    }
+    for word in ["in", "is", "isdistinct"].into_iter().chain(FULL_TEXTS).chain(SIMPLE).chain(QUANTIFIED) {
+        if !text.starts_with(word) {
+            offer(0, stray(0, word));
+            continue;
+        }
+        let end = word.len();
+        offer(end, at(end));
+        if at(end) != Some('(') {
+            continue;
+        }
+        let inside = text.get(end + 1..).unwrap_or_default();
+        if FULL_TEXTS.contains(&word) {
+            let name = inside.find(|c: char| !(c.is_alphanumeric() || "_ $".contains(c))).unwrap_or(inside.len());
+            let close = end + 1 + name;
+            offer(close, at(close));
+            if name > 0 && at(close) == Some(')') {
+                offer(close + 1, at(close + 1));
+            }
+        } else if QUANTIFIED.contains(&word) {
+            if inside.starts_with("any") || inside.starts_with("all") {
+                offer(end + 4, at(end + 4));
+                if at(end + 4) == Some(')') {
+                    offer(end + 5, at(end + 5));
+                }
+            } else {
+                offer(end + 1, stray(end + 1, "any"));
+            }
+        }
+    }
+    let (furthest, found) = best.unwrap_or_default();
+    let not = if furthest == 0 && !negated { "\"not\" or " } else { "" };
+    scan.error_at(furthest, format!("{} expecting {not}operator (eq, gt, ...)", unexpected(found)))
+}
+
+fn unexpected(found: Option<char>) -> String {
+    found.map_or_else(|| "unexpected end of input".to_owned(), |c| format!("unexpected \"{c}\""))
 }
 
 fn value(scan: &mut Scan<'_>, place: Place, literals: &mut Literals) -> Result<LiteralId, ParseError> {
@@ -202,7 +287,9 @@ fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, ParseError> {
             break;
         }
     }
-    scan.expect(")")?;
+    if !scan.eat(")") {
+        return Err(scan.expected("\",\" or \")\""));
+    }
     scan.skip_ws();
     // `in.()` is the empty list, not a list of the empty text.
     if elements.len() == 1 && elements[0].is_empty() {
@@ -212,6 +299,7 @@ fn list(scan: &mut Scan<'_>) -> Result<Vec<String>, ParseError> {
 }
 
 fn is_value(scan: &mut Scan<'_>) -> Result<IsValue, ParseError> {
+    let mut furthest = 0;
     for (word, value) in [
         ("null", IsValue::Null),
         ("not_null", IsValue::NotNull),
@@ -219,11 +307,14 @@ fn is_value(scan: &mut Scan<'_>) -> Result<IsValue, ParseError> {
         ("false", IsValue::False),
         ("unknown", IsValue::Unknown),
     ] {
-        if scan.rest().get(..word.len()).is_some_and(|t| t.eq_ignore_ascii_case(word)) {
+        let fits = scan.rest().bytes().zip(word.bytes()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+        if fits == word.len() {
             scan.reset(scan.mark() + word.len());
             return Ok(value);
         }
+        furthest = furthest.max(fits);
     }
+    scan.reset(scan.mark() + furthest);
     Err(scan.expected("isVal: (null, not_null, true, false, unknown)"))
 }
 

@@ -86,8 +86,10 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
             }
             word @ ("and" | "or") => {
                 let mut path = path_of(key);
-                let negated = path.pop_if(|p| p == "not").is_some();
-                let tree = logic(word == "or", value, literals)?;
+                let negated = path.iter().any(|p| p == "not");
+                path.retain(|p| p != "not");
+                let before = word.len() + if negated { "not.".len() } else { 0 };
+                let tree = logic(word == "or", (before, value), literals)?;
                 let tree = if negated { Filter::Not(Box::new(tree)) } else { tree };
                 trees.push((path, Said::Filter(tree)));
             }
