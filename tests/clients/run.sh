@@ -1,7 +1,7 @@
 #!/bin/sh
 # The official client libraries against the built program: js/*.test.mjs with supabase-js, py/test_*.py with supabase-py.
 #
-#   tests/clients/run.sh [sqlite] [postgres]      sqlite by default
+#   tests/clients/run.sh [sqlite] [postgres]      both by default
 #
 # Needs `tools/prepare.sh javascript python` and a program: $BASALT_BIN, else the dev build. Each file starts a server of its own
 # on a copy of tests/projects/blog. Prints each runner's figures; exits 1 when a test failed.
@@ -71,7 +71,7 @@ postgres() {
 }
 
 if [ $# = 0 ]; then
-  set -- sqlite
+  set -- sqlite postgres
 fi
 result=0
 for part in "$@"; do
