@@ -80,7 +80,7 @@ async fn make(client: &Client, auto_expose: bool) -> Result<(), SqlError> {
         .into_iter()
         .chain(tables)
         .chain([include_str!("bootstrap/functions.sql"), default_privileges(auto_expose)]);
-    client.batch_execute("BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(107867903943796)").await.map_err(sql)?;
+    client.batch_execute(&format!("BEGIN; {}", crate::migrate::LOCK)).await.map_err(sql)?;
     for text in texts {
         if let Err(failed) = client.batch_execute(text).await {
             client.batch_execute("ROLLBACK").await.map_err(sql)?;

@@ -14,7 +14,7 @@ const HISTORY: &str = "CREATE SCHEMA IF NOT EXISTS supabase_migrations; \
      CREATE TABLE IF NOT EXISTS supabase_migrations.basalt_checksums (version text PRIMARY KEY, sha256 text NOT NULL)";
 
 /// What every server that migrates holds while it does: an advisory lock of this number ("basalt" in ASCII).
-const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107867903943796)";
+pub(crate) const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107867903943796)";
 
 /// Schemas that come with PostgreSQL, with Supabase's image or with Basalt; tables elsewhere are the user's.
 const OWN: &str = "'auth', 'storage', 'realtime', '_realtime', 'extensions', 'graphql', 'graphql_public', 'supabase_migrations', \

@@ -17,7 +17,6 @@ use tokio_postgres::{Row, Statement};
 
 use crate::error;
 use crate::pool::{Connection, Key, Lease};
-use crate::value::Text;
 
 /// Takes back what an earlier request may have left, and begins. One message, so that nothing can come between.
 const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
@@ -118,7 +117,7 @@ async fn transact(
     shared: &Shared<'_>,
 ) -> Result<Answer, RunError> {
     let texts = binds(run, statement)?;
-    let texts: Vec<Text<'_>> = texts.iter().map(|text| Text(text.as_deref())).collect();
+    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     let left = run.limits.deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -126,16 +125,16 @@ async fn transact(
     }
     let left = left.as_millis().max(1).to_string();
     let facts = run.session.request.as_deref();
-    let fact = |get: fn(&basalt_types::RequestFacts) -> &String| Text(Some(facts.map_or("", |f| get(f).as_str())));
+    let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
     let setup = [
-        Text(Some(&left)),
-        Text(Some(shared.search_path)),
-        Text(Some(run.session.claims_text())),
+        left.as_str(),
+        shared.search_path,
+        run.session.claims_text(),
         fact(|f| &f.method),
         fact(|f| &f.path),
         fact(|f| &f.headers),
         fact(|f| &f.cookies),
-        Text(Some(run.session.role.as_str())),
+        run.session.role.as_str(),
     ];
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     // A check after the statement may take everything back, so COMMIT cannot be on its way already.
@@ -164,7 +163,7 @@ async fn transact(
 /// What the planner says of a read: the first line of EXPLAIN.
 async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
     let texts = binds(run, explain)?;
-    let texts: Vec<Text<'_>> = texts.iter().map(|text| Text(text.as_deref())).collect();
+    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     let params: Vec<(&(dyn ToSql + Sync), Type)> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
     let rows = connection.client.query_typed(&explain.sql, &params).await.map_err(|e| error::of(&e))?;
     rows.first().map(|row| row.try_get(0).map_err(|e| error::of(&e))).transpose()

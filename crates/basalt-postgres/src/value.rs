@@ -49,28 +49,6 @@ fn is_array(ty: &Type) -> bool {
     matches!(ty.kind(), Kind::Array(_))
 }
 
-/// A text parameter of any type: what it means is the server's to say.
-#[derive(Debug)]
-pub(crate) struct Text<'a>(pub Option<&'a str>);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        let Some(text) = self.0 else { return Ok(IsNull::Yes) };
-        out.extend_from_slice(text.as_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
-    }
-
-    to_sql_checked!();
-}
-
 /// A result in storage form (see [`Value`]).
 #[derive(Debug)]
 pub(crate) struct Stored(pub Value);
