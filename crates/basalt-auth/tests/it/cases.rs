@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use basalt_auth::{AuthConfig, PasswordRequirements, RateLimits};
-use basalt_testkit::cases::{Answer, Engine, Options, Request, Response, Role, run_folder};
+use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_token::ApiKeyRole;
 
 use crate::server::{Ask, Server, config, service_token};
@@ -17,8 +17,8 @@ struct Surface {
 }
 
 impl Answer for Surface {
-    fn begin(&mut self, fixture: Option<&str>) -> Result<(), String> {
-        let config = match fixture {
+    fn begin(&mut self, file: &CaseFile) -> Result<(), String> {
+        let config = match file.fixture.as_deref() {
             None | Some("autoconfirm") => config(),
             Some("confirmations") => AuthConfig { is_autoconfirm: false, ..config() },
             Some("no_sign_up") => AuthConfig { is_signup_enabled: false, ..config() },
@@ -84,9 +84,8 @@ impl Answer for Surface {
 
 fn run(engine: Engine, name: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cases/auth");
-    let mut options = Options::default();
+    let mut options = Options::on(engine, Engine::Sqlite);
     options.compared_headers.extend(["x-sb-error-code", "x-supabase-api-version", "x-total-count", "link"].map(str::to_owned));
-    options.is_update &= engine == Engine::Sqlite;
     run_folder(&folder, &mut Surface { engine, server: None }, &options).finish(name);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use basalt_rest::{Rest, RestConfig};
 use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
-use basalt_testkit::cases::{Answer, Engine, Options, Request, Response, Role, run_folder};
+use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_types::{Claims, Session};
 use bytes::Bytes;
 
@@ -30,6 +30,23 @@ impl InProcess {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         Self { runtime, folder: tempfile::tempdir().expect("a folder"), engine: None, rest: None, files: 0, near: 0 }
     }
+
+    /// A new database with a fixture.
+    pub fn start(&mut self, fixture: Option<&str>, config: RestConfig) -> Result<(), String> {
+        self.rest = None;
+        self.files += 1;
+        let mut options = SqliteOptions::new(self.folder.path().join(format!("{}.db", self.files)));
+        options.auto_expose_new_tables = true;
+        let engine = SqliteEngine::open(options).map_err(|e| e.to_string())?;
+        if let Some(fixture) = fixture {
+            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text: fixture_text(fixture)? };
+            engine.apply_migration(&file).map_err(|e| format!("{fixture}: {e:?}"))?;
+        }
+        self.engine = Some(Arc::clone(&engine));
+        let engine: Arc<dyn basalt_engine::Engine> = engine;
+        self.rest = Some(Rest::new(engine, config));
+        Ok(())
+    }
 }
 
 /// A fixture's SQL.
@@ -38,10 +55,22 @@ pub fn fixture_text(name: &str) -> Result<String, String> {
     std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// One exposed schema is the usual case; the fixture of cases about profiles has two.
-pub fn config(fixture: Option<&str>) -> RestConfig {
-    let schemas: &[&str] = if fixture == Some("profiles") { &["public", "shop"] } else { &["public"] };
-    RestConfig { schemas: schemas.iter().map(|s| (*s).to_owned()).collect(), ..RestConfig::default() }
+/// The surface's settings as a case file names them.
+pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
+    let mut config = RestConfig::default();
+    let names = |value: &str| value.split(',').map(str::to_owned).collect();
+    for (name, value) in settings {
+        match name.as_str() {
+            "schemas" => config.schemas = names(value),
+            "extra-search-path" => config.extra_search_path = names(value),
+            "max-rows" => config.max_rows = Some(value.parse().map_err(|_| format!("max-rows={value} is no number"))?),
+            "aggregates" => config.aggregates = true,
+            "rollback" => config.allow_rollback = true,
+            "require-rls" => config.require_rls = true,
+            other => return Err(format!("unknown setting {other}")),
+        }
+    }
+    Ok(config)
 }
 
 /// A request as the gateway hands it on.
@@ -70,6 +99,13 @@ pub fn session(role: Option<&Role>) -> Session {
     }
 }
 
+/// An answer as case files compare it.
+pub fn as_response(response: &http::Response<Bytes>) -> Response {
+    let headers = response.headers().iter();
+    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    Response { status: response.status().as_u16(), headers: headers.collect(), body: response.body().to_vec() }
+}
+
 /// The near way's answer to a request, after a request of the same shape with other values.
 fn near_twice(rest: &Rest, session: &Session, asked: &http::Request<Bytes>) -> Option<http::Response<Bytes>> {
     let near = |query: &str| {
@@ -84,20 +120,8 @@ fn near_twice(rest: &Rest, session: &Session, asked: &http::Request<Bytes>) -> O
 }
 
 impl Answer for InProcess {
-    fn begin(&mut self, fixture: Option<&str>) -> Result<(), String> {
-        self.rest = None;
-        self.files += 1;
-        let mut options = SqliteOptions::new(self.folder.path().join(format!("{}.db", self.files)));
-        options.auto_expose_new_tables = true;
-        let engine = SqliteEngine::open(options).map_err(|e| e.to_string())?;
-        if let Some(fixture) = fixture {
-            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text: fixture_text(fixture)? };
-            engine.apply_migration(&file).map_err(|e| format!("{fixture}: {e:?}"))?;
-        }
-        self.engine = Some(Arc::clone(&engine));
-        let engine: Arc<dyn basalt_engine::Engine> = engine;
-        self.rest = Some(Rest::new(engine, config(fixture)));
-        Ok(())
+    fn begin(&mut self, file: &CaseFile) -> Result<(), String> {
+        self.start(file.fixture.as_deref(), config(&file.settings)?)
     }
 
     fn answer(&mut self, request: &Request, role: Option<&Role>) -> Result<Response, String> {
@@ -114,12 +138,7 @@ impl Answer for InProcess {
                 return Err(format!("the near way answered {near:?}, the ordinary way {response:?}"));
             }
         }
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        Ok(Response { status: response.status().as_u16(), headers, body: response.body().to_vec() })
+        Ok(as_response(&response))
     }
 
     fn engine(&self) -> Engine {
@@ -130,6 +149,7 @@ impl Answer for InProcess {
 #[test]
 fn rest_on_sqlite() {
     let mut answer = InProcess::new();
-    run_folder(&root().join("tests/cases/rest"), &mut answer, &Options::default()).finish("rest (sqlite)");
+    run_folder(&root().join("tests/cases/rest"), &mut answer, &Options::on(Engine::Sqlite, Engine::Postgres))
+        .finish("rest (sqlite)");
     assert!(answer.near >= 20, "only {} reads went the near way", answer.near);
 }

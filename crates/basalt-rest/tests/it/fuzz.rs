@@ -75,7 +75,7 @@ fn fuzz_query_string() {
 fn fuzz_requests() {
     let target = std::sync::Mutex::new({
         let mut surface = InProcess::new();
-        surface.begin(Some("films")).expect("the fixture applies");
+        surface.start(Some("films"), basalt_rest::RestConfig::default()).expect("the fixture applies");
         surface
     });
     Fuzz::new("requests").inputs(targets()).nests(NESTING).run(300, |text| {

@@ -36,10 +36,16 @@
 //!
 //! **Differences.** `--- STATUS on sqlite` or `on postgres` replaces the expectation on that engine and starts with a `reason:`
 //! line. `known-wrong: reason` before a request says that the expected answer is what we give today and is wrong: it counts as
-//! failing in every figure, without breaking the build, and breaks it when the answer changes.
+//! failing in every figure, without breaking the build, and breaks it when the answer changes. `pending on sqlite: reason` before
+//! a request says that this engine cannot give the expected answer yet: the case runs there all the same, is counted apart, and
+//! breaks the build when the answer is right, so that the mark goes. In the first comment it stands for the whole file, whose
+//! fixture that engine may not even take; then single cases may pass, but not all.
+//!
+//! **Settings.** `settings: name=value name` in the first comment is what the answerer is set up with.
 //!
 //! **Rewriting.** With `UPDATE_CASES=1` expectations that do not hold are rewritten to what was answered, to be read by a person
-//! as carefully as code; where `CI` is set this is refused.
+//! as carefully as code; where `CI` is set this is refused. Where cases run on both engines, the oracle's answers are written, or
+//! those of the engine that the variable names (`UPDATE_CASES=sqlite`).
 
 mod diff;
 mod parse;
@@ -87,11 +93,11 @@ pub enum Role {
 
 /// Whoever answers the requests of case files: a server, or a surface called in process.
 pub trait Answer {
-    /// Begins a file: its fixture is asked for in a fresh state.
+    /// Begins a file: its fixture is asked for in a fresh state, with its settings.
     ///
     /// # Errors
     /// A reason that fails the whole file, e.g. an unknown fixture.
-    fn begin(&mut self, fixture: Option<&str>) -> Result<(), String>;
+    fn begin(&mut self, file: &CaseFile) -> Result<(), String>;
 
     /// Answers one request. `Role` is already taken out of the headers.
     ///
@@ -110,6 +116,10 @@ pub struct CaseFile {
     pub path: PathBuf,
     /// From the first comment.
     pub fixture: Option<String>,
+    /// Names and values the answerer is set up with, from the same comment.
+    pub settings: Vec<(String, String)>,
+    /// Which engine does not do the whole file yet.
+    pub pending: Option<Pending>,
     /// In order.
     pub cases: Vec<Case>,
 }
@@ -123,6 +133,8 @@ pub struct Case {
     pub line: usize,
     /// Why the expected answer is wrong, if it is known to be.
     pub known_wrong: Option<String>,
+    /// Which engine cannot do it yet.
+    pub pending: Option<Pending>,
     /// What is sent; placeholders not yet filled in.
     pub request: Request,
     /// Who sends it.
@@ -133,6 +145,15 @@ pub struct Case {
     pub overrides: Vec<Override>,
     /// The text up to the first `---`, for rewriting.
     head: String,
+}
+
+/// What an engine does not do yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Which.
+    pub engine: Engine,
+    /// What is missing.
+    pub reason: String,
 }
 
 /// An expected answer.

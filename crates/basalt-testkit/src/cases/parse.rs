@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Case, CaseFile, Engine, Expected, Override, Request, Role};
+use super::{Case, CaseFile, Engine, Expected, Override, Pending, Request, Role};
 
 /// Value of a listed header that must not be there.
 pub(super) const ABSENT: &str = "(absent)";
@@ -28,12 +28,17 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<CaseFile, ParseError> {
 
 fn read(path: &Path, text: &str) -> Result<CaseFile, Problem> {
     let lines: Vec<&str> = text.lines().map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
-    let mut file = CaseFile { path: path.to_owned(), fixture: None, cases: Vec::new() };
+    let mut file = CaseFile { path: path.to_owned(), fixture: None, settings: Vec::new(), pending: None, cases: Vec::new() };
     let mut start = 0;
     for end in (0..=lines.len()).filter(|&n| lines.get(n).is_none_or(|line| *line == "===")) {
         let part = lines.get(start..end).unwrap_or_default();
-        if file.fixture.is_none() {
-            file.fixture = part.iter().take_while(|line| is_comment(line)).find_map(|line| fixture(line));
+        if file.fixture.is_none()
+            && let Some(line) = part.iter().take_while(|line| is_comment(line)).find(|line| fixture(line).is_some())
+        {
+            file.fixture = fixture(line);
+            file.settings = settings(line);
+            let mark = line.find("pending on ").and_then(|at| line.get(at..));
+            file.pending = mark.map(|mark| pending(mark).ok_or_else(|| (start + 1, PENDING.to_owned()))).transpose()?;
         }
         if part.iter().any(|line| !is_comment(line)) {
             file.cases.push(case(part, start + 1)?);
@@ -52,10 +57,26 @@ fn fixture(comment: &str) -> Option<String> {
     rest.split_whitespace().next().map(str::to_owned)
 }
 
+/// `settings: name=value name`, up to a word that is another mark.
+fn settings(comment: &str) -> Vec<(String, String)> {
+    let Some((_, rest)) = comment.split_once("settings:") else { return Vec::new() };
+    let words = rest.split("pending on ").next().unwrap_or_default().split_whitespace();
+    words.map(|word| word.split_once('=').unwrap_or((word, ""))).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+}
+
+const PENDING: &str = "expected `pending on ENGINE: reason`";
+
+fn pending(line: &str) -> Option<Pending> {
+    let (engine, reason) = line.strip_prefix("pending on ")?.split_once(':')?;
+    let engine = [Engine::Sqlite, Engine::Postgres].into_iter().find(|e| e.name() == engine)?;
+    Some(reason.trim()).filter(|reason| !reason.is_empty()).map(|reason| Pending { engine, reason: reason.to_owned() })
+}
+
 /// `first` is the number of the part's first line.
 fn case(part: &[&str], first: usize) -> Result<Case, Problem> {
     let mut name = None;
     let mut known_wrong = None;
+    let mut is_pending = None;
     let mut at = 0;
     while let Some(line) = part.get(at) {
         if let Some(reason) = line.strip_prefix("known-wrong:") {
@@ -63,6 +84,8 @@ fn case(part: &[&str], first: usize) -> Result<Case, Problem> {
             if known_wrong.is_none() {
                 return Err((first + at, "known-wrong: needs a reason".to_owned()));
             }
+        } else if line.starts_with("pending on ") {
+            is_pending = Some(pending(line).ok_or_else(|| (first + at, PENDING.to_owned()))?);
         } else if let Some(comment) = line.strip_prefix('#') {
             if fixture(comment).is_none() {
                 name = Some(comment.trim().to_owned()).filter(|c| !c.is_empty());
@@ -125,7 +148,7 @@ fn case(part: &[&str], first: usize) -> Result<Case, Problem> {
     }
     let expected = expected.ok_or((line, "no `--- STATUS` without `on ENGINE`".to_owned()))?;
     let name = name.unwrap_or_else(|| request_line.to_owned());
-    Ok(Case { name, line, known_wrong, request, role, expected, overrides, head })
+    Ok(Case { name, line, known_wrong, pending: is_pending, request, role, expected, overrides, head })
 }
 
 fn is_method(text: &str) -> bool {

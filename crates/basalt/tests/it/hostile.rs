@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use basalt_testkit::Project;
-use basalt_testkit::cases::{Answer, Engine, Options, Request, Response, Role, run_folder};
+use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_testkit::process::TestServer;
 use basalt_token::keys::sign_hs256;
 use basalt_types::Secret;
@@ -198,7 +198,7 @@ struct Hostile {
 }
 
 impl Answer for Hostile {
-    fn begin(&mut self, _: Option<&str>) -> Result<(), String> {
+    fn begin(&mut self, _: &CaseFile) -> Result<(), String> {
         Ok(())
     }
 
