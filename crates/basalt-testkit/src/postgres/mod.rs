@@ -1,4 +1,4 @@
-//! A private PostgreSQL 17: the oracle that tests compare with.
+//! A private PostgreSQL: the oracle that tests compare with. Version 17, unless `BASALT_TEST_POSTGRES` names another major.
 //!
 //! One server a test process, started on first use, reached by a Unix socket in a temporary folder, never as root. Each test gets
 //! a database of its own, copied from a template that [`BOOTSTRAP`] prepared as Supabase prepares a project's database.
@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use client::{Answer, Client, ErrorObject, PgError, Row};
-pub use server::{PrivatePostgres, StartError};
+pub use server::{PrivatePostgres, Setup, StartError};
 
 /// What a Supabase project's database has before any migration: roles, schemas, default privileges, `auth` and `storage` tables
 /// and functions. Run in this order by the superuser on an empty database. Tables and functions are those that Basalt itself makes;

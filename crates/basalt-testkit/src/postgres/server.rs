@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -16,14 +16,15 @@ use super::client::{Client, PgError};
 /// Longest wait for initdb's server to take connections.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The port is only part of the socket's name: no TCP port is opened.
+/// Part of the socket's name. A TCP port is opened only where a test asks for one.
 const SOCKET_NUMBER: u16 = 5432;
 
-/// Makes the cluster, starts the server, and ends it when standard input does: whoever holds the pipe need not live to clean up.
+/// Makes the cluster unless there is one, starts the server, and ends it when standard input does: whoever holds the pipe need not live to clean up.
 const SUPERVISOR: &str = r#"
 bin=$1 home=$2 superuser=$3 settings=$4
-if "$bin/initdb" --username "$superuser" --auth trust --encoding UTF8 --locale C --no-sync --no-instructions \
-    --pgdata "$home/data" >"$home/log" 2>&1 </dev/null && printf '%s' "$settings" >"$home/data/postgresql.auto.conf"
+if [ -d "$home/data" ] || "$bin/initdb" --username "$superuser" --auth trust --encoding UTF8 --locale C --no-sync --no-instructions \
+    --pgdata "$home/data" >"$home/log" 2>&1 </dev/null; then ready=1; else ready=; fi
+if [ -n "$ready" ] && printf '%s' "$settings" >"$home/data/postgresql.auto.conf"
 then
   "$bin/postgres" -D "$home/data" -k "$home" >>"$home/log" 2>&1 </dev/null &
 else
@@ -65,7 +66,7 @@ default_text_search_config = 'pg_catalog.english'
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Neither installed, nor in the cache, nor fetchable; the text is `tools/fetch-postgres.sh`'s.
-    #[error("no PostgreSQL 17 for this test: {0}")]
+    #[error("no PostgreSQL for this test: {0}")]
     NotFound(String),
     /// The temporary folder, or starting a program, failed.
     #[error("PostgreSQL cannot be started: {what}: {cause}")]
@@ -85,25 +86,118 @@ pub enum StartError {
     },
 }
 
+/// How a server differs from the usual one. In texts `{home}` is its folder.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// More lines of its configuration; they win over the usual ones.
+    pub settings: String,
+    /// Files of its folder, which only the server may read: name and content.
+    pub files: Vec<(&'static str, String)>,
+    /// Whether a port of 127.0.0.1 is opened beside the socket.
+    pub tcp: bool,
+}
+
+impl Setup {
+    fn text(&self, text: &str, home: &Path) -> String {
+        text.replace("{home}", &home.display().to_string())
+    }
+
+    fn all_settings(&self, home: &Path, number: u16) -> String {
+        let port = if self.tcp { format!("listen_addresses = '127.0.0.1'\nport = {number}\n") } else { String::new() };
+        format!("{SETTINGS}{port}{}\n", self.text(&self.settings, home))
+    }
+}
+
 /// A running server in a temporary folder. Ends with its last handle, or with the process.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     home: PathBuf,
     supervisor: Child,
+    /// Names the socket, and is the TCP port where there is one.
+    number: u16,
     /// Closing it ends the server.
     lifeline: Option<ChildStdin>,
 }
 
 impl PrivatePostgres {
-    /// Finds or fetches PostgreSQL 17, makes an empty cluster and starts it: trust authentication on a Unix socket only, UTC, C
-    /// locale, UTF-8. Takes about two seconds; tests want [`super::shared`].
+    /// Finds or fetches PostgreSQL (17, or what `BASALT_TEST_POSTGRES` names), makes an empty cluster and starts it: trust
+    /// authentication on a Unix socket only, UTC, C locale, UTF-8. Takes about two seconds; tests want [`super::shared`].
     ///
     /// As root everything runs as `nobody`, since PostgreSQL refuses root.
     ///
     /// # Errors
     /// See [`StartError`].
     pub fn start() -> Result<Self, StartError> {
+        Self::start_with(&Setup::default())
+    }
+
+    /// As [`Self::start`], with other settings.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_with(setup: &Setup) -> Result<Self, StartError> {
+        let mut attempts = 5;
+        loop {
+            attempts -= 1;
+            match Self::begin(setup, |_| Ok(())) {
+                // Another process took the port meanwhile.
+                Err(StartError::NotReady { log, .. }) if attempts > 0 && log.contains("Address already in use") => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The TCP port, for a server that has one.
+    pub fn port(&self) -> u16 {
+        self.number
+    }
+
+    /// Starts a standby that streams from this server: a copy of its data taken while it runs.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_standby(&self) -> Result<Self, StartError> {
+        let system = |what| move |cause| StartError::System { what, cause };
+        let sql = |e: PgError| StartError::NotReady { cause: e.to_string(), log: self.log() };
+        let settings = format!(
+            "primary_conninfo = 'host={} port={} user={SUPERUSER}'\nhot_standby = on\n",
+            self.home.display(),
+            self.number
+        );
+        let setup = Setup { settings, ..Setup::default() };
+        // Before PostgreSQL 15 the two functions had other names.
+        let mut client = self.connect("postgres", SUPERUSER).map_err(sql)?;
+        let is_old = client.query_text("select current_setting('server_version_num')::int < 150000", &[]).map_err(sql)?;
+        let is_old = is_old.first().and_then(|row| row.first()) == Some(&Some("t".to_owned()));
+        let (start, stop) = if is_old {
+            ("select pg_start_backup('standby', true, false)", "select labelfile from pg_stop_backup(false, false)")
+        } else {
+            ("select pg_backup_start('standby', true)", "select labelfile from pg_backup_stop(false)")
+        };
+        client.query_text(start, &[]).map_err(sql)?;
+        Self::begin(&setup, |home| {
+            let copied = as_user(Command::new("cp"), unprivileged(), home)
+                .arg("-Rp")
+                .arg(self.home.join("data"))
+                .arg(home.join("data"))
+                .status()
+                .map_err(system("copying the cluster"))?;
+            // Files that went away while they were copied are in the log that the standby replays, so cp may have complained.
+            if copied.code() != Some(0) && copied.code() != Some(1) {
+                return Err(system("copying the cluster")(io::Error::other(copied.to_string())));
+            }
+            let label = client.query_text(stop, &[]).map_err(sql)?;
+            let label = label.into_iter().flatten().flatten().next().unwrap_or_default();
+            let data = home.join("data");
+            let _ = fs::remove_file(data.join("postmaster.pid"));
+            private_file(&data.join("backup_label"), &label).map_err(system("writing the backup's label"))?;
+            private_file(&data.join("standby.signal"), "").map_err(system("making a standby"))
+        })
+    }
+
+    fn begin(setup: &Setup, prepare: impl FnOnce(&Path) -> Result<(), StartError>) -> Result<Self, StartError> {
         let bin = locate()?;
+        let number = if setup.tcp { crate::port::free().port() } else { SOCKET_NUMBER };
         let system = |what| move |cause| StartError::System { what, cause };
         // Short, because a socket's path may have about 100 bytes at most.
         let folder = tempfile::Builder::new().prefix("basalt-pg-").tempdir_in(temporary()).map_err(system("temporary folder"))?;
@@ -112,12 +206,16 @@ impl PrivatePostgres {
             chown(folder.path(), Some(uid), Some(gid)).map_err(system("giving the temporary folder to nobody"))?;
         }
         let home = folder.path().to_owned();
+        for (name, content) in &setup.files {
+            private_file(&home.join(name), &setup.text(content, &home)).map_err(system("writing a file of the server"))?;
+        }
+        prepare(&home)?;
         // A group of its own: an interrupt at the terminal ends the test, then, through the pipe, the server.
         let mut supervisor = as_user(Command::new("/bin/sh"), user, &home)
             .args(["-c", SUPERVISOR, "basalt-private-postgres"])
             .arg(&bin)
             .arg(&home)
-            .args([SUPERUSER, SETTINGS])
+            .args([SUPERUSER, &setup.all_settings(&home, number)])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -125,7 +223,7 @@ impl PrivatePostgres {
             .spawn()
             .map_err(system("starting its supervisor"))?;
         let lifeline = supervisor.stdin.take();
-        let server = Self { home: folder.keep(), supervisor, lifeline };
+        let server = Self { home: folder.keep(), supervisor, number, lifeline };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -155,7 +253,7 @@ impl PrivatePostgres {
 
     /// `host=… port=… user=… dbname=…`, for clients other than ours.
     pub fn connection_string(&self, database: &str, user: &str) -> String {
-        format!("host={} port={SOCKET_NUMBER} user={user} dbname={database}", self.home.display())
+        format!("host={} port={} user={user} dbname={database}", self.home.display(), self.number)
     }
 
     /// Opens a connection; any password is right.
@@ -196,6 +294,16 @@ fn locate() -> Result<PathBuf, StartError> {
         Ok(PathBuf::from(out.trim_end()))
     } else {
         Err(StartError::NotFound(problem.trim_end().to_owned()))
+    }
+}
+
+/// A file that only the server's user may read.
+fn private_file(path: &Path, content: &str) -> io::Result<()> {
+    fs::write(path, content)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    match unprivileged() {
+        Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
+        None => Ok(()),
     }
 }
 
