@@ -84,11 +84,35 @@ def metadata(root):
     sys.exit(f"check-deps: {done.stderr.strip()}")
 
 
+def built(data):
+    """The packages that some member's build takes in. Cargo resolves optional dependencies that no feature turns on, too."""
+    packages = {package["id"]: package for package in data["packages"]}
+    nodes = {node["id"]: node for node in data["resolve"]["nodes"]}
+
+    def is_on(package, features, dependency):
+        if not dependency["optional"]:
+            return True
+        name = dependency["rename"] or dependency["name"]
+        turned = [word for feature in features for word in package["features"].get(feature, [])]
+        return name in features or any(word in (name, f"dep:{name}") or word.startswith(f"{name}/") for word in turned)
+
+    found, waiting = set(), list(data["workspace_members"])
+    while waiting:
+        one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        package, features = packages[one], nodes[one]["features"]
+        wanted = {d["name"] for d in package["dependencies"] if is_on(package, features, d)}
+        waiting += [d["pkg"] for d in nodes[one]["deps"] if packages[d["pkg"]]["name"] in wanted]
+    return [packages[one] for one in sorted(found)]
+
+
 def main():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     allowed, bans, registries = rules(os.path.join(root, "deny.toml"))
     problems = []
-    packages = metadata(root)["packages"]
+    packages = built(metadata(root))
     for package in packages:
         name = f"{package['name']} {package['version']}"
         if package["source"] is None:

@@ -2,68 +2,86 @@
 
 use std::time::Duration;
 
-use basalt_types::{SqlError, SqlState};
-use tokio_postgres::config::Host;
+use basalt_types::SqlError;
 use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{self, CANNOT_CONNECT};
+use crate::{address, tls};
 
 /// Where to connect and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Target {
     config: Config,
+    tls: Option<MakeRustlsConnect>,
+    warning: Option<&'static str>,
 }
 
 impl Target {
     /// Reads a URL or key=value string.
     ///
     /// # Errors
-    /// 22023 for a text that is neither; 0A000 for a host that would need TLS.
+    /// 22023 for a text that is neither, and for certificates that cannot be read.
     pub(crate) fn parse(text: &str, connect_timeout: Duration, application: &str) -> Result<Self, SqlError> {
-        // The driver's words may repeat the text, and the text has a password.
-        let invalid = || SqlError::new(SqlState::INVALID_PARAMETER, "the database's address is not a PostgreSQL URL");
-        let mut config: Config = text.parse().map_err(|_| invalid())?;
-        config.connect_timeout(connect_timeout).application_name(application);
-        let is_local = |host: &Host| match host {
-            Host::Unix(_) => true,
-            Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
-        };
-        if !config.get_hosts().iter().all(is_local) {
-            let message = "PostgreSQL on another host needs TLS, which this version does not speak";
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message).hint("Use a socket or a tunnel on this machine."));
-        }
-        Ok(Self { config })
+        let mut address = address::parse(text)?;
+        let is_local = address.is_local;
+        address.config.ssl_mode(address.tls.driver_mode(is_local)).connect_timeout(connect_timeout).application_name(application);
+        let tls = address.tls.connector(is_local)?;
+        Ok(Self { config: address.config, tls, warning: address.tls.warning(is_local) })
     }
 
     /// The same database with another login.
     pub(crate) fn with_login(&self, user: &str, password: &str) -> Self {
-        let mut config = self.config.clone();
-        config.user(user).password(password);
-        Self { config }
+        let mut target = self.clone();
+        target.config.user(user).password(password);
+        target
+    }
+
+    /// What the operator should know of the way there.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.warning
     }
 
     /// Connects; the connection is driven by a task of the current runtime.
     ///
     /// # Errors
-    /// 08001 when there is no server, and PostgreSQL's own refusals (28P01, 53300, 57P03).
+    /// 08001 when there is no server or its certificate is refused, and PostgreSQL's own refusals (28P01, 53300, 57P03).
     pub(crate) async fn connect(&self) -> Result<Client, SqlError> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(|e| {
+        let failed = |e: tokio_postgres::Error| {
             if e.as_db_error().is_some() {
                 return error::of(&e);
             }
-            tracing::warn!(error = %e, "no connection to PostgreSQL");
-            SqlError::new(CANNOT_CONNECT, "the database cannot be reached")
-        })?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to PostgreSQL ended");
+            tracing::warn!(error = %e, cause = std::error::Error::source(&e), "no connection to PostgreSQL");
+            match tls::failure(&e) {
+                Some((message, hint)) => SqlError::new(CANNOT_CONNECT, message).hint(hint),
+                None => SqlError::new(CANNOT_CONNECT, "the database cannot be reached"),
             }
-        });
-        Ok(client)
+        };
+        match &self.tls {
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
+                tokio::spawn(drive(connection));
+                Ok(client)
+            }
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                tokio::spawn(drive(connection));
+                Ok(client)
+            }
+        }
+    }
+
+    /// Stops what a connection is doing. The server is asked on a connection of its own, so it may come late; errors mean it has ended.
+    pub(crate) async fn cancel(&self, token: CancelToken) {
+        let _ = match &self.tls {
+            Some(tls) => token.cancel_query(tls.clone()).await,
+            None => token.cancel_query(NoTls).await,
+        };
     }
 }
 
-/// Stops what a connection is doing. The server is asked on a connection of its own, so it may come late; errors mean it has ended.
-pub(crate) async fn cancel(token: CancelToken) {
-    let _ = token.cancel_query(NoTls).await;
+async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection to PostgreSQL ended");
+    }
 }

@@ -71,6 +71,9 @@ impl PostgresEngine {
             }
             None => Target::parse(&options.requests, options.connect_timeout, "basalt")?,
         };
+        for warning in admin.warning().into_iter().chain(requests.warning().filter(|w| admin.warning() != Some(*w))) {
+            tracing::warn!("{warning}");
+        }
         let no_thread = |_| SqlError::internal("no thread for the database's connections");
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `engine` | opening, the catalog and its changes, the [`basalt_engine::Engine`] trait |
 //! | `request` | one request in one pipeline, and what keeps it from the next |
+//! | `address`, `tls` | URLs as libpq reads them, and whose certificates count |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
 //! | `own`, `value` | transactions of the services on their own tables |
 //! | `introspect` | the catalog out of the system catalogs |
@@ -15,6 +16,7 @@
 //! | `bootstrap` | what a new database gets, and what an existing one lacks |
 //! | `error` | PostgreSQL's errors as they came |
 
+mod address;
 mod bootstrap;
 mod connect;
 mod engine;
@@ -25,6 +27,7 @@ mod options;
 mod own;
 mod pool;
 mod request;
+mod tls;
 mod value;
 
 pub use bootstrap::{Found, Lacks};

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::{Client, Statement};
 
-use crate::connect::{self, Target};
+use crate::connect::Target;
 use crate::error;
 
 /// Statements kept on one connection. Each costs the server some kilobytes.
@@ -266,7 +266,7 @@ impl Drop for Lease {
         pool.counts.cancelled.fetch_add(1, Ordering::Relaxed);
         self.runtime.spawn(async move {
             let to_rest = async {
-                connect::cancel(connection.client.cancel_token()).await;
+                pool.target.cancel(connection.client.cancel_token()).await;
                 // Answers come in order: once this one is here, so are all before it.
                 connection.client.batch_execute("ROLLBACK").await
             };

@@ -4,3 +4,4 @@ mod bootstrap;
 mod isolation;
 mod own;
 mod support;
+mod tls;

@@ -210,7 +210,8 @@ pub static DATABASE_URL: Setting = own(
     Kind::Secret,
     &["BASALT_DATABASE"],
     None,
-    "A PostgreSQL URL for requests, or, without database.admin_url, for everything; not set: the embedded file.",
+    "A PostgreSQL URL for requests, or, without database.admin_url, for everything; not set: the embedded file. `sslmode` and \
+     `sslrootcert` as libpq has them, but another host's certificate is verified unless `sslmode` says otherwise.",
 );
 pub static DATABASE_ADMIN_URL: Setting = own(
     "database.admin_url",
