@@ -23,6 +23,12 @@ pub struct Function {
     pub body: String,
     pub volatility: Volatility,
     pub strict: bool,
+    /// An aggregate: not callable by itself.
+    #[serde(default)]
+    pub aggregate: bool,
+    /// ROWS 1: a set of at most one row.
+    #[serde(default)]
+    pub one_row: bool,
     pub security_definer: bool,
     /// SET clauses.
     pub config: Vec<(String, Vec<String>)>,
@@ -59,4 +65,29 @@ pub enum Volatility {
     Immutable,
     Stable,
     Volatile,
+}
+
+/// A conversion between types by a function of the users (CREATE CAST).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cast {
+    /// From.
+    pub source: OidNumber,
+    /// To.
+    pub target: OidNumber,
+    /// By.
+    pub function: OidNumber,
+    /// AS IMPLICIT.
+    pub implicit: bool,
+}
+
+impl Function {
+    /// The parameters a caller gives values to, in order.
+    pub fn inputs(&self) -> impl Iterator<Item = &FunctionArg> {
+        self.args.iter().filter(|arg| matches!(arg.mode, ArgMode::In | ArgMode::InOut | ArgMode::Variadic))
+    }
+
+    /// The columns of the result that parameters declare: OUT, INOUT and RETURNS TABLE.
+    pub fn outputs(&self) -> impl Iterator<Item = &FunctionArg> {
+        self.args.iter().filter(|arg| matches!(arg.mode, ArgMode::Out | ArgMode::InOut | ArgMode::Table))
+    }
 }

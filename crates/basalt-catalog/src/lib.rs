@@ -24,7 +24,7 @@ use basalt_types::Oid;
 use serde::{Deserialize, Serialize};
 
 pub use acl::{Acl, AclItem, DefaultAcl, GrantKind, Privileges, Role};
-pub use function::{ArgMode, Function, FunctionArg, Volatility};
+pub use function::{ArgMode, Cast, Function, FunctionArg, Volatility};
 pub use lookup::{ForeignKey, edit_distance, quote_name};
 pub use privilege::{ApplicablePolicies, ColumnPrivileges, DependentPrivileges};
 pub use relation::{
@@ -86,9 +86,12 @@ pub struct Catalog {
     publications: BTreeMap<String, Arc<Publication>>,
     extensions: BTreeMap<String, Arc<Extension>>,
     default_acls: Vec<DefaultAcl>,
+    casts: Vec<Cast>,
     schema_names: HashMap<String, Oid>,
     relation_names: HashMap<(Oid, String), Oid>,
     type_names: HashMap<(Oid, String), Oid>,
+    /// Types by their array types.
+    array_types: HashMap<Oid, Oid>,
     function_names: HashMap<(Oid, String), Vec<Oid>>,
 }
 
@@ -217,7 +220,7 @@ impl Catalog {
 
     /// A user-defined type by identity, or by the identity of its array type.
     pub fn type_by_oid(&self, oid: Oid) -> Option<&Arc<TypeDef>> {
-        self.types.get(&oid).or_else(|| self.types.values().find(|t| t.array_oid == oid.0))
+        self.types.get(&oid).or_else(|| self.types.get(self.array_types.get(&oid)?))
     }
 
     /// All user-defined types.
@@ -230,8 +233,12 @@ impl Catalog {
         let oid = Oid(def.oid);
         if let Some(old) = self.types.get(&oid) {
             self.type_names.remove(&(Oid(old.schema), old.name.clone()));
+            self.array_types.remove(&Oid(old.array_oid));
         }
         self.type_names.insert((Oid(def.schema), def.name.clone()), oid);
+        if def.array_oid != 0 {
+            self.array_types.insert(Oid(def.array_oid), oid);
+        }
         self.types.insert(oid, Arc::new(def));
     }
 
@@ -239,6 +246,7 @@ impl Catalog {
     pub fn remove_type(&mut self, oid: Oid) {
         if let Some(old) = self.types.remove(&oid) {
             self.type_names.remove(&(Oid(old.schema), old.name.clone()));
+            self.array_types.remove(&Oid(old.array_oid));
         }
     }
 
@@ -329,6 +337,22 @@ impl Catalog {
     /// Removes an extension.
     pub fn remove_extension(&mut self, name: &str) {
         self.extensions.remove(name);
+    }
+
+    /// The users' conversions between types.
+    pub fn casts(&self) -> &[Cast] {
+        &self.casts
+    }
+
+    /// Replaces all conversions.
+    pub fn set_casts(&mut self, casts: Vec<Cast>) {
+        self.casts = casts;
+    }
+
+    /// The function of an implicit conversion between two types, if the users made one.
+    pub fn implicit_cast(&self, source: Oid, target: Oid) -> Option<Oid> {
+        let cast = self.casts.iter().find(|c| c.implicit && c.source == source.0 && c.target == target.0)?;
+        Some(Oid(cast.function))
     }
 
     /// ALTER DEFAULT PRIVILEGES entries.

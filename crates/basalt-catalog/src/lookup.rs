@@ -88,7 +88,7 @@ impl Catalog {
             match self.type_by_oid(ty.oid) {
                 Some(def) if def.oid == ty.oid.0 => match &def.kind {
                     TypeKind::Domain { base, typmod, .. } => ty = TypeRef { oid: Oid(*base), typmod: *typmod },
-                    TypeKind::Enum { .. } | TypeKind::Composite { .. } | TypeKind::Other => return ty,
+                    TypeKind::Enum { .. } | TypeKind::Composite { .. } | TypeKind::Row { .. } | TypeKind::Other => return ty,
                 },
                 _ => return ty,
             }

@@ -101,6 +101,7 @@ fn print_schema(out: &mut String, catalog: &Catalog, schema: &crate::Schema) -> 
                     .collect();
                 write!(out, "composite ({})", fields.join(", "))?;
             }
+            TypeKind::Row { relation } => write!(out, "row of {relation}")?,
             TypeKind::Other => write!(out, "other")?,
         }
         writeln!(out, "{}", acl_suffix(def.acl.as_ref()))?;

@@ -29,6 +29,8 @@ pub enum TypeKind {
     Domain { base: OidNumber, typmod: i32, not_null: bool, default: Option<String>, checks: Vec<(String, String)> },
     /// Fields with type and typmod.
     Composite { fields: Vec<(String, OidNumber, i32)> },
+    /// The rows of a table or view, whose name it has.
+    Row { relation: OidNumber },
     /// A type whose values only the database itself understands: an extension's, a range.
     Other,
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use basalt_catalog::{Catalog, Extension, Function, Publication, Relation, Role, Schema, TypeDef, TypeKind};
+use basalt_catalog::{Cast, Catalog, Extension, Function, Publication, Relation, Role, Schema, TypeDef, TypeKind};
 use basalt_types::pg::{self, oid};
 use basalt_types::{Oid, SqlError};
 use serde::Deserialize;
@@ -46,8 +46,9 @@ const ROLES: &str = "SELECT jsonb_build_object('name', r.rolname, 'superuser', r
      'config', coalesce((SELECT jsonb_agg(jsonb_build_array(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1))) \
          FROM unnest(r.rolconfig) AS c), '[]')) FROM pg_roles AS r ORDER BY r.rolname";
 
-/// Types that have no row in our table of built-in ones: enums, domains, composites, and any other.
+/// Types that have no row in our table of built-in ones: enums, domains, composites, rows of tables, and any other.
 fn types() -> String {
+    let known: Vec<String> = pg::builtins().iter().map(|row| row.oid.0.to_string()).collect();
     format!(
         "SELECT jsonb_build_object('oid', t.oid::int8, 'array_oid', t.typarray::int8, 'schema', t.typnamespace::int8, 'name', t.typname, \
          'owner', pg_get_userbyid(t.typowner), 'acl', {}, 'comment', obj_description(t.oid, 'pg_type'), 'kind', CASE t.typtype \
@@ -57,15 +58,18 @@ fn types() -> String {
              'not_null', t.typnotnull, 'default', t.typdefault, 'checks', \
              coalesce((SELECT jsonb_agg(jsonb_build_array(c.conname, pg_get_expr(c.conbin, 0)) ORDER BY c.conname) \
                  FROM pg_constraint AS c WHERE c.contypid = t.oid AND c.contype = 'c'), '[]'))) \
-         WHEN 'c' THEN jsonb_build_object('Composite', jsonb_build_object('fields', \
+         WHEN 'c' THEN CASE WHEN (SELECT c.relkind FROM pg_class AS c WHERE c.oid = t.typrelid) <> 'c' \
+             THEN jsonb_build_object('Row', jsonb_build_object('relation', t.typrelid::int8)) ELSE jsonb_build_object('Composite', jsonb_build_object('fields', \
              coalesce((SELECT jsonb_agg(jsonb_build_array(a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum) \
-                 FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))) \
+                 FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '[]'))) END \
          ELSE '\"Other\"'::jsonb END) \
          FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace \
-         WHERE t.typtype IN ('e', 'd', 'c', 'b', 'r', 'm') AND t.typcategory <> 'A' AND (t.oid >= {first} OR {NOT_OURS}) \
-         AND (t.typrelid = 0 OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = t.typrelid) = 'c') ORDER BY t.oid",
+         WHERE t.typcategory <> 'A' AND (t.typtype <> 'p' OR n.nspname = 'pg_catalog') AND ({NOT_OURS} \
+             OR n.nspname = 'pg_catalog' AND t.oid < {first} AND t.typtype <> 'c' AND t.oid NOT IN ({known})) \
+         AND (t.typrelid = 0 OR (SELECT c.relkind FROM pg_class AS c WHERE c.oid = t.typrelid) IN ('c', 'r', 'v', 'm', 'f', 'p')) ORDER BY t.oid",
         acl("t.typacl"),
-        first = pg::FIRST_USER_OID
+        first = pg::FIRST_USER_OID,
+        known = known.join(", ")
     )
 }
 
@@ -159,14 +163,24 @@ fn functions() -> String {
              'default', pg_get_function_arg_default(f.oid, n)) ORDER BY n) \
              FROM generate_series(1, coalesce(array_length(f.proallargtypes, 1), f.pronargs)) AS n), '[]'), \
          'returns', f.prorettype::int8, 'setof', f.proretset, 'language', l.lanname, 'body', CASE WHEN e.objid IS NULL THEN f.prosrc ELSE '' END, \
+         'aggregate', f.prokind = 'a', 'one_row', f.proretset AND f.prorows = 1, \
          'volatility', CASE f.provolatile WHEN 'i' THEN 'Immutable' WHEN 's' THEN 'Stable' ELSE 'Volatile' END, 'strict', f.proisstrict, \
          'security_definer', f.prosecdef, 'config', coalesce((SELECT jsonb_agg(jsonb_build_array(split_part(c, '=', 1), \
              jsonb_build_array(substr(c, strpos(c, '=') + 1)))) FROM unnest(f.proconfig) AS c), '[]'), \
          'acl', {}, 'comment', obj_description(f.oid, 'pg_proc')) \
          FROM pg_proc AS f JOIN pg_namespace AS n ON n.oid = f.pronamespace JOIN pg_language AS l ON l.oid = f.prolang \
          LEFT JOIN pg_depend AS e ON e.classid = 'pg_proc'::regclass AND e.objid = f.oid AND e.deptype = 'e' \
-         WHERE f.prokind IN ('f', 'p') AND {NOT_OURS} ORDER BY f.oid",
+         WHERE f.prokind IN ('f', 'p', 'a') AND {NOT_OURS} ORDER BY f.oid",
         acl("f.proacl")
+    )
+}
+
+/// Conversions by functions, made after the database was.
+fn casts() -> String {
+    format!(
+        "SELECT jsonb_build_object('source', c.castsource::int8, 'target', c.casttarget::int8, 'function', c.castfunc::int8, \
+         'implicit', c.castcontext = 'i') FROM pg_cast AS c WHERE c.castmethod = 'f' AND c.oid >= {} ORDER BY c.oid",
+        pg::FIRST_USER_OID
     )
 }
 
@@ -183,6 +197,7 @@ pub(crate) const FINGERPRINT: &str = "SELECT md5(string_agg(x, '/')) FROM ( \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_attrdef \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_constraint \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_proc WHERE oid >= 16384 \
+     UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_cast \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_type WHERE oid >= 16384 \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_enum \
      UNION ALL SELECT count(*) || ':' || coalesce(sum(hashtext(xmin::text || ctid::text)), 0) FROM pg_policy \
@@ -241,7 +256,7 @@ async fn within(client: &Client) -> Result<Catalog, SqlError> {
         match &mut def.kind {
             TypeKind::Domain { base, .. } => number(base),
             TypeKind::Composite { fields } => fields.iter_mut().for_each(|(_, ty, _)| number(ty)),
-            TypeKind::Enum { .. } | TypeKind::Other => {}
+            TypeKind::Enum { .. } | TypeKind::Row { .. } | TypeKind::Other => {}
         }
         if !renumber.contains_key(&def.oid) {
             catalog.put_type(def);
@@ -256,6 +271,12 @@ async fn within(client: &Client) -> Result<Catalog, SqlError> {
         function.args.iter_mut().for_each(|arg| number(&mut arg.ty));
         catalog.put_function(function);
     }
+    let mut casts = all::<Cast>(client, &casts()).await?;
+    for cast in &mut casts {
+        number(&mut cast.source);
+        number(&mut cast.target);
+    }
+    catalog.set_casts(casts);
     for publication in all::<Publication>(client, PUBLICATIONS).await? {
         catalog.put_publication(publication);
     }

@@ -27,7 +27,7 @@ pub(crate) fn base(catalog: &Catalog, ty: TypeRef) -> TypeRef {
         }
         ty = match &def.kind {
             TypeKind::Enum { .. } => TypeRef::of(oid::TEXT),
-            TypeKind::Composite { .. } => TypeRef::of(oid::JSON),
+            TypeKind::Composite { .. } | TypeKind::Row { .. } => TypeRef::of(oid::JSON),
             TypeKind::Other => TypeRef::of(oid::TEXT),
             TypeKind::Domain { base, typmod, .. } => TypeRef { oid: Oid(*base), typmod: *typmod },
         };
@@ -103,7 +103,7 @@ pub(crate) fn input(catalog: &Catalog, ty: TypeRef) -> Arc<InputType> {
                 });
                 at = TypeRef { oid: Oid(*base), typmod: *typmod };
             }
-            TypeKind::Composite { .. } | TypeKind::Other => break,
+            TypeKind::Composite { .. } | TypeKind::Row { .. } | TypeKind::Other => break,
         }
     }
     domains.reverse();

@@ -63,7 +63,7 @@ pub fn category(catalog: &Catalog, ty: Oid) -> char {
             Some(def) if def.array_oid == ty.0 => 'A',
             Some(def) => match def.kind {
                 TypeKind::Enum { .. } => 'E',
-                TypeKind::Composite { .. } => 'C',
+                TypeKind::Composite { .. } | TypeKind::Row { .. } => 'C',
                 TypeKind::Other => 'U',
                 TypeKind::Domain { .. } => category(catalog, base_type(catalog, TypeRef::of(ty)).oid),
             },

@@ -140,7 +140,7 @@ impl Ddl {
             let uses = match &other.kind {
                 TypeKind::Domain { base, .. } => oids.contains(base),
                 TypeKind::Composite { fields } => fields.iter().any(|(_, ty, _)| oids.contains(ty)),
-                TypeKind::Enum { .. } | TypeKind::Other => false,
+                TypeKind::Enum { .. } | TypeKind::Row { .. } | TypeKind::Other => false,
             };
             if uses {
                 found.push(Dependent::Type(Oid(other.oid)));

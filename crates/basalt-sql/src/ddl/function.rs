@@ -109,6 +109,8 @@ impl Ddl {
             body,
             volatility: said.volatility,
             strict: said.strict,
+            aggregate: false,
+            one_row: false,
             security_definer: said.security_definer,
             config: said.config,
             acl,

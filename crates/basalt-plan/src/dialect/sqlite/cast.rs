@@ -43,7 +43,7 @@ impl Printer<'_> {
                 TypeKind::Composite { .. } => {
                     return Err(SqlError::unsupported(format!("a cast to the composite type {}", def.name)));
                 }
-                TypeKind::Other => return Err(SqlError::unsupported(format!("type {}", def.name))),
+                TypeKind::Row { .. } | TypeKind::Other => return Err(SqlError::unsupported(format!("type {}", def.name))),
             }
         }
         let (source, target) = (self.base(from), self.base(to));

@@ -138,6 +138,8 @@ fn function(catalog: &mut Catalog, schema: u32, new: &NewFunction<'_>) {
         body: String::new(),
         volatility: new.volatility,
         strict: false,
+        aggregate: false,
+        one_row: false,
         security_definer: false,
         config: Vec::new(),
         acl: None,
