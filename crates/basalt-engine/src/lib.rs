@@ -4,6 +4,7 @@
 //! storage and queues) it reaches through [`Engine::transaction`] with statements written in PostgreSQL's SQL, the same text for
 //! every engine.
 
+pub mod batch;
 pub mod migrate;
 
 use std::future::Future;
@@ -15,6 +16,8 @@ use basalt_catalog::Catalog;
 use basalt_plan::plan::{Literals, Plan};
 use basalt_types::{Session, SqlError, Timestamp, Value};
 use bytes::Bytes;
+
+pub use batch::{Batch, BatchError, Step};
 
 /// A boxed future, as trait objects need.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -81,6 +84,15 @@ pub enum RunError {
     TooManyAffected(u64),
     /// PUT did not affect exactly one row. Nothing was changed.
     PutNotSingle,
+    /// A value that is to come from an earlier answer of the batch is not there, or is none that can stand in its place. Says why.
+    NoReference(String),
+    /// A read of a batch begins behind the last row; says where, and how many there are.
+    OutOfRange {
+        /// The offset.
+        offset: i128,
+        /// The rows.
+        total: u64,
+    },
 }
 
 impl From<SqlError> for RunError {
@@ -135,6 +147,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Runs a plan as one transaction under the session's role, guarded. A 2xx may be given for a write only after this returned:
     /// the commit has been synced then.
     fn run(&self, run: Run) -> BoxFuture<'_, Result<Answer, RunError>>;
+
+    /// Runs several plans as one transaction; see [`Batch`]. One answer a step, given after the commit has been synced.
+    fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>>;
 
     /// Tries to answer a read right here, without waiting: only for plans the engine has marked short. `None`: use [`Engine::run`].
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>>;

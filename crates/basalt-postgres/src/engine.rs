@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_plan::dialect::postgres::{self, PgStatement};
 use basalt_types::{SqlError, SqlState};
 use parking_lot::{Mutex, RwLock};
@@ -20,7 +20,7 @@ use crate::pool::{Lease, Pool};
 use crate::{error, introspect, request};
 
 /// How often a transaction of a service is tried when others got in its way.
-const MOST_ATTEMPTS: u32 = 8;
+pub(crate) const MOST_ATTEMPTS: u32 = 8;
 
 /// Compiled statements kept; all are forgotten when there are more.
 const MOST_COMPILED: usize = 20_000;
@@ -34,15 +34,15 @@ pub(crate) struct Shared {
     pub(crate) catalog: ArcSwap<Catalog>,
     pub(crate) requests: Arc<Pool>,
     pub(crate) admin: Arc<Pool>,
-    search_path: String,
-    is_code_dynamic: AtomicBool,
+    pub(crate) search_path: String,
+    pub(crate) is_code_dynamic: AtomicBool,
     compiled: RwLock<HashMap<u64, Arc<PgStatement>>>,
     /// What the catalog was like when it was read.
     fingerprint: Mutex<String>,
     /// When the database last answered.
     answered: Mutex<Instant>,
-    runs: AtomicU64,
-    repeated: AtomicU64,
+    pub(crate) runs: AtomicU64,
+    pub(crate) repeated: AtomicU64,
     reloads: AtomicU64,
 }
 
@@ -246,7 +246,7 @@ impl Shared {
         Ok(())
     }
 
-    fn statement(&self, run: &Run, catalog: &Catalog) -> Result<Arc<PgStatement>, SqlError> {
+    pub(crate) fn statement(&self, run: &Run, catalog: &Catalog) -> Result<Arc<PgStatement>, SqlError> {
         if let Some(known) = self.compiled.read().get(&run.plan.id) {
             return Ok(Arc::clone(known));
         }
@@ -301,6 +301,10 @@ impl Engine for PostgresEngine {
                 other => other,
             }
         })
+    }
+
+    fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
+        Box::pin(self.batch(batch))
     }
 
     fn run_now(&self, _run: &Run) -> Option<Result<Answer, RunError>> {

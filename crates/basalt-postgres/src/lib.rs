@@ -9,6 +9,7 @@
 //! | `engine` | opening, the catalog and its changes, the [`basalt_engine::Engine`] trait |
 //! | `request` | one request in one pipeline, and what keeps it from the next |
 //! | `address`, `tls` | URLs as libpq reads them, and whose certificates count |
+//! | `batch` | several plans in one transaction |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
 //! | `own`, `value` | transactions of the services on their own tables |
 //! | `introspect` | the catalog out of the system catalogs |
@@ -17,6 +18,7 @@
 //! | `error` | PostgreSQL's errors as they came |
 
 mod address;
+mod batch;
 mod bootstrap;
 mod connect;
 mod engine;

@@ -19,17 +19,17 @@ use crate::error;
 use crate::pool::{Connection, Key, Lease};
 
 /// Takes back what an earlier request may have left, and begins. One message, so that nothing can come between.
-const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
+pub(crate) const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
      CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; BEGIN";
 
 /// What a request is, for the length of its transaction. The role comes last: no setting before it is read with its rights.
-const SETUP: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true), \
+pub(crate) const SETUP: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true), \
      pg_catalog.set_config('request.jwt.claims', $3, true), pg_catalog.set_config('request.method', $4, true), \
      pg_catalog.set_config('request.path', $5, true), pg_catalog.set_config('request.headers', $6, true), \
      pg_catalog.set_config('request.cookies', $7, true), pg_catalog.set_config('role', $8, true)";
 
 /// How much later than the server's own the driver's deadline is.
-const GRACE: Duration = Duration::from_millis(1500);
+pub(crate) const GRACE: Duration = Duration::from_millis(1500);
 
 /// A write of so few bytes does not answer with too many.
 const SMALL_PAYLOAD: usize = 64 << 10;
@@ -56,20 +56,31 @@ pub(crate) async fn run(lease: Lease, run: &Run, statement: &PgStatement, shared
     }
 }
 
-fn timeout() -> SqlError {
+pub(crate) fn timeout() -> SqlError {
     SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
 }
 
 async fn within(mut lease: Lease, run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> Result<Answer, RunError> {
     let connection = lease.begin()?;
     let result = transact(connection, run, statement, shared).await;
-    match &result {
-        Err(RunError::Sql(error)) if error::is_lost(error) => lease.discard(),
-        Err(RunError::Sql(error)) if error.state == NO_SUCH_STATEMENT => lease.discard(),
+    let failed = match &result {
+        Err(RunError::Sql(error)) => Some(error),
+        _ => None,
+    };
+    settle(lease, failed, shared).await;
+    result
+}
+
+/// Gives a connection back after its transaction, unless it cannot be used any more.
+pub(crate) async fn settle(mut lease: Lease, failed: Option<&SqlError>, shared: &Shared<'_>) {
+    match failed {
+        Some(error) if error::is_lost(error) => lease.discard(),
+        Some(error) if error.state == NO_SUCH_STATEMENT => lease.discard(),
         _ if shared.is_code_dynamic => {
             // A statement that code prepared might stand where one of ours is expected.
             let count = "SELECT 1 FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT 1";
-            let left = lease.begin()?.client.simple_query(count).await;
+            let Ok(connection) = lease.begin() else { return };
+            let left = connection.client.simple_query(count).await;
             let is_clean = left.is_ok_and(|all| !all.iter().any(|m| matches!(m, tokio_postgres::SimpleQueryMessage::Row(_))));
             lease.rest();
             if !is_clean {
@@ -78,11 +89,26 @@ async fn within(mut lease: Lease, run: &Run, statement: &PgStatement, shared: &S
         }
         _ => lease.rest(),
     }
-    result
+}
+
+/// The parameters of [`SETUP`].
+pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, shared: &Shared<'a>) -> Vec<&'a str> {
+    let facts = run.session.request.as_deref();
+    let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
+    vec![
+        left_ms,
+        shared.search_path,
+        run.session.claims_text(),
+        fact(|f| &f.method),
+        fact(|f| &f.path),
+        fact(|f| &f.headers),
+        fact(|f| &f.cookies),
+        run.session.role.as_str(),
+    ]
 }
 
 /// The parameters' texts.
-fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Option<std::borrow::Cow<'r, str>>>, SqlError> {
+pub(crate) fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Option<std::borrow::Cow<'r, str>>>, SqlError> {
     use std::borrow::Cow;
     let missing = || SqlError::internal("a plan names a value that the request does not have");
     let bind = |bind: &PgBind| -> Result<Option<Cow<'r, str>>, SqlError> {
@@ -124,18 +150,7 @@ async fn transact(
         return Err(timeout().into());
     }
     let left = left.as_millis().max(1).to_string();
-    let facts = run.session.request.as_deref();
-    let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
-    let setup = [
-        left.as_str(),
-        shared.search_path,
-        run.session.claims_text(),
-        fact(|f| &f.method),
-        fact(|f| &f.path),
-        fact(|f| &f.headers),
-        fact(|f| &f.cookies),
-        run.session.role.as_str(),
-    ];
+    let setup = settings(run, &left, shared);
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     // A check after the statement may take everything back, so COMMIT cannot be on its way already.
     let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run) || statement.explain.is_some();
@@ -161,7 +176,7 @@ async fn transact(
 }
 
 /// What the planner says of a read: the first line of EXPLAIN.
-async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
+pub(crate) async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
     let texts = binds(run, explain)?;
     let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
     let params: Vec<(&(dyn ToSql + Sync), Type)> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
@@ -180,7 +195,7 @@ fn is_checked_write(run: &Run) -> bool {
     }
 }
 
-fn check(run: &Run, answer: &Answer) -> Result<(), RunError> {
+pub(crate) fn check(run: &Run, answer: &Answer) -> Result<(), RunError> {
     if let Action::Write { is_put: true, .. } = run.plan.action
         && answer.rows != 1
     {
@@ -199,7 +214,7 @@ fn check(run: &Run, answer: &Answer) -> Result<(), RunError> {
     Ok(())
 }
 
-fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
+pub(crate) fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
     let number = |at: usize| -> Result<Option<u64>, SqlError> {
         let n: Option<i64> = row.try_get(at).map_err(|e| error::of(&e))?;
         Ok(n.map(|n| u64::try_from(n).unwrap_or(0)))
@@ -216,6 +231,16 @@ fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
     Ok(answer)
 }
 
+/// [`SETUP`], prepared.
+pub(crate) async fn setup_statement(connection: &mut Connection, shared: &Shared<'_>) -> Result<Statement, SqlError> {
+    if let Some(known) = connection.prepared(&Key::Setup, shared.catalog_version) {
+        return Ok(known);
+    }
+    let made = connection.client.prepare_typed(SETUP, &vec![Type::TEXT; 8]).await.map_err(|e| error::of(&e))?;
+    connection.keep(Key::Setup, &made);
+    Ok(made)
+}
+
 /// All in one go: two messages when the statement is known to the connection, else one more for it to become known.
 async fn prepared(
     connection: &mut Connection,
@@ -226,15 +251,7 @@ async fn prepared(
     params: &[&(dyn ToSql + Sync)],
     is_checked: bool,
 ) -> Result<Vec<Row>, SqlError> {
-    let begin = match connection.prepared(&Key::Setup, shared.catalog_version) {
-        Some(begin) => begin,
-        None => {
-            let types = [Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT];
-            let begin = connection.client.prepare_typed(SETUP, &types).await.map_err(|e| error::of(&e))?;
-            connection.keep(Key::Setup, &begin);
-            begin
-        }
-    };
+    let begin = setup_statement(connection, shared).await?;
     let key = Key::Plan(run.plan.id, run.session.role.clone());
     if let Some(known) = connection.prepared(&key, shared.catalog_version) {
         return together(connection, &begin, setup, &known, params, is_checked).await;

@@ -90,6 +90,17 @@ pub enum RestError {
     /// The token's role cannot be taken.
     #[error("role \"{0}\" does not exist")]
     Role(String),
+    /// A value that refers to an earlier answer of a batch is not there.
+    #[error("{0}")]
+    Reference(String),
+    /// A read of a batch begins behind the last row.
+    #[error("Requested range not satisfiable")]
+    OutOfRange {
+        /// The offset.
+        offset: i128,
+        /// The rows.
+        total: u64,
+    },
     /// The schema changed faster than the request could be planned.
     #[error("Could not query the database for the schema cache. Retrying.")]
     Stale,
@@ -119,6 +130,8 @@ impl From<RunError> for RestError {
             RunError::NotSingular(rows) => Self::NotSingular(rows),
             RunError::TooManyAffected(rows) => Self::MaxAffected(rows),
             RunError::PutNotSingle => Self::PutPayload,
+            RunError::NoReference(why) => Self::Reference(why),
+            RunError::OutOfRange { offset, total } => Self::OutOfRange { offset, total },
         }
     }
 }
@@ -149,6 +162,8 @@ impl RestError {
             Self::Token { undecodable: true, .. } => (StatusCode::UNAUTHORIZED, "PGRST301"),
             Self::Token { undecodable: false, .. } => (StatusCode::UNAUTHORIZED, "PGRST303"),
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
+            Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
+            Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
             Self::Stale => (StatusCode::SERVICE_UNAVAILABLE, "PGRST002"),
         };
         (status, code.to_owned())
@@ -163,6 +178,9 @@ impl RestError {
             Self::MaxAffected(rows) => json!(format!("The query affects {rows} rows")),
             Self::Function(name) => {
                 json!(format!("Searched for the function {name}, but no matches were found in the schema cache."))
+            }
+            Self::OutOfRange { offset, total } => {
+                json!(format!("An offset of {offset} was requested, but there are only {total} rows."))
             }
             Self::Resolve(error) => resolve_details(error),
             Self::Sql(error) => json!(error.detail),

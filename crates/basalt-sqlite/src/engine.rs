@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_types::{Session, SqlError};
 use tokio::sync::oneshot;
 
@@ -31,7 +31,7 @@ const NEAR_BUDGET: u32 = 20;
 const OWN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A payload longer than this is written alone: it has many rows.
-const LONG_PAYLOAD_BYTES: usize = 256 << 10;
+pub(crate) const LONG_PAYLOAD_BYTES: usize = 256 << 10;
 
 /// A database in one SQLite file.
 ///
@@ -144,7 +144,7 @@ impl SqliteEngine {
         answer.await.map_err(|_| self.readers.dropped())?
     }
 
-    fn ready(&self, run: &Run) -> Result<Ready, RunError> {
+    pub(crate) fn ready(&self, run: &Run) -> Result<Ready, RunError> {
         let catalog = self.shared.catalog.load();
         if run.plan.catalog_version != catalog.version() {
             return Err(RunError::StalePlan);
@@ -161,7 +161,7 @@ impl Drop for SqliteEngine {
 
 /// Says, when dropped, that nobody waits any more.
 #[derive(Default)]
-struct CancelOnDrop(Arc<AtomicBool>);
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -170,7 +170,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// A number for the caller, as far as the engine knows callers: the role and whom the token names.
-fn caller(session: &Session) -> u64 {
+pub(crate) fn caller(session: &Session) -> u64 {
     let mut hasher = DefaultHasher::new();
     (session.role.as_str(), session.claims.as_ref().and_then(|claims| claims.sub())).hash(&mut hasher);
     hasher.finish()
@@ -217,6 +217,10 @@ impl Engine for SqliteEngine {
                 ready @ Ready::Write(_) => self.write(run, ready).await,
             }
         })
+    }
+
+    fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
+        Box::pin(self.batch(batch))
     }
 
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>> {
@@ -313,5 +317,13 @@ impl Engine for SqliteEngine {
 impl SqliteEngine {
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(crate) fn queue(&self) -> &CommitQueue {
+        &self.queue
+    }
+
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
     }
 }

@@ -12,6 +12,7 @@
 //! | `connection` | an opened, hardened connection; statements on the raw interface; deadlines; the authorizer |
 //! | `commit` | the one writing thread: batches, savepoints, who runs again after a failure, checkpoints |
 //! | `readers` | reading connections, kept snapshots, one read to its bytes |
+//! | `batch` | several plans in one transaction |
 //! | `programs`, `compile`, `bind` | plans and SQL to ready programs, cached; what is bound to their parameters |
 //! | `encode` | rows to JSON and CSV |
 //! | `write` | the pipeline of INSERT, UPDATE and DELETE |
@@ -25,6 +26,7 @@
 //! To add a function: its row in `basalt_sql::analyze::builtins`, its name in `basalt_plan`'s host list, its line in a table of
 //! `functions`. To add a DDL step: an arm in `schema::take`.
 
+mod batch;
 mod bind;
 mod commit;
 mod compile;

@@ -29,6 +29,8 @@ fn all() -> Vec<RestError> {
         RestError::Token { message: text(), details: None, undecodable: true },
         RestError::Token { message: text(), details: None, undecodable: false },
         RestError::Role(text()),
+        RestError::Reference(text()),
+        RestError::OutOfRange { offset: 9, total: 2 },
         RestError::Stale,
         RestError::Resolve(ResolveError::UnknownTable { schema: text(), name: text(), near: None }),
         RestError::Resolve(ResolveError::UnknownColumn { table: text(), column: text() }),

@@ -224,6 +224,7 @@ impl Writer {
             before: &self.before,
             catalog: RefCell::new(self.shared.catalog.load_full()),
             is_changed: Cell::new(false),
+            has_written: Cell::new(false),
             late: Late::default(),
             expressions: OnceCell::new(),
         }

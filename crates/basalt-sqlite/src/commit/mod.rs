@@ -47,6 +47,7 @@ pub(crate) struct Desk<'a> {
     before: &'a RefCell<Option<Slot>>,
     catalog: RefCell<Arc<Catalog>>,
     is_changed: Cell<bool>,
+    has_written: Cell<bool>,
     /// Constraints that wait for the end of the job.
     pub(crate) late: Late,
     /// Analysed expressions of catalogs that only this job knows.
@@ -63,6 +64,16 @@ impl Desk<'_> {
     pub(crate) fn set_catalog(&self, catalog: Arc<Catalog>) {
         *self.catalog.borrow_mut() = catalog;
         self.is_changed.set(true);
+    }
+
+    /// Notes that a statement of this job, which has more of them, has written.
+    pub(crate) fn note_write(&self) {
+        self.has_written.set(true);
+    }
+
+    /// Whether an earlier statement of this job has written.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.get()
     }
 
     /// Reads from the database as it was before this transaction: nothing that this job has written is there. What other jobs of the

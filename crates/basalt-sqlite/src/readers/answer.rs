@@ -88,6 +88,29 @@ fn answer(
     result
 }
 
+/// One read of several on a snapshot that is open.
+///
+/// # Errors
+/// As [`read`] without a budget.
+pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+    answer(connection, run, ready, None, now, &mut Vec::new())
+}
+
+/// A read inside a job of the writer, whose bounds stay as they are.
+///
+/// # Errors
+/// As [`one`].
+pub(crate) fn inside(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+    let context = connection.context();
+    context.guard(&ready.tables);
+    context.set_shapes(Some(ready.shapes.clone()));
+    let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
+    let result = rows(connection, run, ready, &facts, &mut Vec::new());
+    context.set_shapes(None);
+    context.unguard();
+    result
+}
+
 fn rows(
     connection: &Connection,
     run: &Run,

@@ -34,10 +34,11 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     let rows = match &program.representation {
         Representation::None => written.affected,
         Representation::Rows(_) => render(&written.returned, &ready.shapes, run, &mut body)?,
-        Representation::Query { read, sees_before: false } => {
+        // There is no looking back to between two writes of one transaction.
+        Representation::Query { read, sees_before } if !sees_before || desk.has_written() => {
             query(desk.connection, ready, read, &written, facts, run, &mut body)?
         }
-        Representation::Query { read, sees_before: true } => desk.before(|connection| {
+        Representation::Query { read, .. } => desk.before(|connection| {
             let context = connection.context();
             context.guard(&ready.tables);
             context.set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));

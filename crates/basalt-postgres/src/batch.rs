@@ -1,0 +1,194 @@
+//! Several plans in one transaction: BEGIN, then for each step role and claims anew and its statement, then COMMIT.
+//!
+//! The snapshot is that of the first statement (REPEATABLE READ), so that all steps see one state and what they wrote themselves. A
+//! batch that met another transaction is repeated.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use basalt_engine::{Answer, Batch, BatchError, Run, RunError};
+use basalt_plan::dialect::postgres::{PgStatement, total};
+use basalt_types::SqlError;
+use futures_util::future::{join, join3};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::engine::{MOST_ATTEMPTS, PostgresEngine};
+use crate::error;
+use crate::pool::{Connection, Key, Lease};
+use crate::request::{self, Shared};
+
+/// One state for all steps. It must come before the transaction's first query.
+const ONE_SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+
+/// What the statement before may have left for the next one to count in.
+const FORGET: &str = "SET LOCAL basalt.conflicts TO ''";
+
+impl PostgresEngine {
+    pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<Answer>, BatchError> {
+        let shared = &*self.shared;
+        let catalog = shared.catalog.load_full();
+        let mut statements = Vec::with_capacity(batch.steps.len());
+        for (at, step) in batch.steps.iter().enumerate() {
+            if step.run.plan.catalog_version != catalog.version() {
+                return Err(BatchError::at(at, RunError::StalePlan));
+            }
+            statements.push(shared.statement(&step.run, &catalog).map_err(|error| BatchError::at(at, error))?);
+        }
+        shared.runs.fetch_add(batch.steps.len() as u64, Ordering::Relaxed);
+        let is_code_dynamic = shared.is_code_dynamic.load(Ordering::Relaxed);
+        let facts = Shared {
+            search_path: &shared.search_path,
+            catalog_version: catalog.version(),
+            // Code of one step could prepare something under a name that another step expects to be ours.
+            is_prepared: shared.options.is_prepared && !is_code_dynamic,
+            is_code_dynamic,
+        };
+        let limit = tokio::time::Instant::from_std(batch.deadline) + request::GRACE;
+        let mut attempt = 1;
+        loop {
+            let lease = shared.requests.lease().await.map_err(BatchError::of_all)?;
+            let result = tokio::time::timeout_at(limit, within(lease, &batch, &statements, &facts)).await;
+            // When it took too long, the lease was dropped in the middle: its statement is being cancelled.
+            let result = result.unwrap_or_else(|_| Err(BatchError::of_all(request::timeout())));
+            match result {
+                Err(BatchError { error: RunError::Sql(error), .. })
+                    if attempt < MOST_ATTEMPTS
+                        && (error::is_worth_repeating(&error) || error.state == request::NO_SUCH_STATEMENT) =>
+                {
+                    attempt += 1;
+                    shared.repeated.fetch_add(1, Ordering::Relaxed);
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+async fn within(
+    mut lease: Lease,
+    batch: &Batch,
+    statements: &[std::sync::Arc<PgStatement>],
+    shared: &Shared<'_>,
+) -> Result<Vec<Answer>, BatchError> {
+    let connection = lease.begin().map_err(BatchError::of_all)?;
+    let result = transact(connection, batch, statements, shared).await;
+    let failed = match &result {
+        Err(BatchError { error: RunError::Sql(error), .. }) => Some(error),
+        _ => None,
+    };
+    request::settle(lease, failed, shared).await;
+    result
+}
+
+async fn transact(
+    connection: &mut Connection,
+    batch: &Batch,
+    statements: &[std::sync::Arc<PgStatement>],
+    shared: &Shared<'_>,
+) -> Result<Vec<Answer>, BatchError> {
+    let sql = |e: tokio_postgres::Error| BatchError::of_all(error::of(&e));
+    let client = &connection.client;
+    let (begun, set) = join(client.batch_execute(request::BEGIN), client.batch_execute(ONE_SNAPSHOT)).await;
+    begun.map_err(sql)?;
+    let mut answers = Vec::with_capacity(batch.steps.len());
+    let mut result = set.map_err(sql);
+    for (at, (step, statement)) in batch.steps.iter().zip(statements).enumerate() {
+        if result.is_err() {
+            break;
+        }
+        let one = async {
+            let run = step.filled(&answers)?;
+            let answer = one(connection, &run, statement, batch.deadline, shared).await?;
+            step.check(&answer)?;
+            Ok::<Answer, RunError>(answer)
+        };
+        match one.await {
+            Ok(answer) => answers.push(answer),
+            Err(error) => result = Err(BatchError::at(at, error)),
+        }
+    }
+    let client = &connection.client;
+    match result {
+        Ok(()) if !batch.rollback => {
+            // What waited for the end (deferred constraints) fails here, and the transaction is over then.
+            let ended = client.batch_execute("COMMIT").await;
+            ended.map(|()| answers).map_err(|e| BatchError::at(batch.steps.len(), error::of(&e)))
+        }
+        other => {
+            client.batch_execute("ROLLBACK").await.map_err(sql)?;
+            other.map(|()| answers)
+        }
+    }
+}
+
+/// One step: who and what for, and the statement, sent together.
+#[allow(clippy::disallowed_methods)] // monotonic time that is left
+async fn one(
+    connection: &mut Connection,
+    run: &Run,
+    statement: &PgStatement,
+    deadline: Instant,
+    shared: &Shared<'_>,
+) -> Result<Answer, RunError> {
+    let texts = request::binds(run, statement)?;
+    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+    let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(request::timeout().into());
+    }
+    let left = left.as_millis().max(1).to_string();
+    let setup = request::settings(run, &left, shared);
+    let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    let rows = if shared.is_prepared {
+        prepared(connection, run, statement, shared, &setup, &params).await?
+    } else {
+        let client = &connection.client;
+        let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
+        let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
+        let (forgot, set, rows) = join3(
+            client.batch_execute(FORGET),
+            client.query_typed(request::SETUP, &setup),
+            client.query_typed(&statement.sql, &params),
+        )
+        .await;
+        forgot.and(set).and(rows).map_err(|e| error::of(&e))?
+    };
+    let row = rows.first().ok_or_else(|| SqlError::internal("a statement answered no row"))?;
+    let mut answer = request::answer(row, run)?;
+    request::check(run, &answer)?;
+    if let Some(explain) = &statement.explain {
+        let planned = request::planned(connection, run, explain).await?;
+        answer.total = total(&run.plan, answer.total, planned.as_deref());
+    }
+    Ok(answer)
+}
+
+async fn prepared(
+    connection: &mut Connection,
+    run: &Run,
+    statement: &PgStatement,
+    shared: &Shared<'_>,
+    setup: &[&(dyn ToSql + Sync)],
+    params: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, SqlError> {
+    let sql = |e: tokio_postgres::Error| error::of(&e);
+    let begin = request::setup_statement(connection, shared).await?;
+    let key = Key::Plan(run.plan.id, run.session.role.clone());
+    let known = connection.prepared(&key, shared.catalog_version);
+    let client = &connection.client;
+    if let Some(known) = known {
+        let (forgot, set, rows) =
+            join3(client.batch_execute(FORGET), client.query(&begin, setup), client.query(&known, params)).await;
+        return forgot.and(set).and(rows).map_err(sql);
+    }
+    // Prepared after the role is set: names in schemas that the role may not use must not be found.
+    let types = vec![Type::TEXT; params.len()];
+    let (forgot, set, made) =
+        join3(client.batch_execute(FORGET), client.query(&begin, setup), client.prepare_typed(&statement.sql, &types)).await;
+    let made = forgot.and(set).and(made).map_err(sql)?;
+    let rows = client.query(&made, params).await.map_err(sql)?;
+    connection.keep(key, &made);
+    Ok(rows)
+}
