@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the release programs and measures Basalt against the bare server; arguments go to `basalt-bench run`.
 #
-#   tools/bench.sh                        all workloads, five rounds (about seven minutes)
+#   tools/bench.sh                        all workloads on both engines, five rounds (about fifteen minutes)
 #   tools/bench.sh --rounds 3 --only one_row,insert
+#   tools/bench.sh --engines sqlite         without PostgreSQL
 #   BENCH_WITHOUT_BASALT=1 tools/bench.sh  the constant and the bare server alone
 #
 # Exit code 1 when a ratio is below its floor. All traffic stays on 127.0.0.1.
@@ -26,9 +27,10 @@ target="${CARGO_TARGET_DIR:-target}"
 programs=(--package basalt-bench)
 arguments=(--work "$target/bench")
 if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
-    programs+=(--package basalt)
-    arguments+=(--basalt "$target/release/basalt")
+    programs+=(--package basalt --package basalt-testkit --bin basalt --bin basalt-bench --bin private-postgres)
+    arguments+=(--basalt "$target/release/basalt" --private-postgres "$target/release/private-postgres")
 fi
 echo "+ cargo build --release --locked ${programs[*]}" >&2
 cargo build --release --locked "${programs[@]}"
+case " $* " in *" --engines "*) ;; *) [ -n "${BENCH_WITHOUT_BASALT:-}" ] || arguments+=(--engines sqlite,postgres) ;; esac
 exec "$target/release/basalt-bench" run "${arguments[@]}" "$@"

@@ -1,8 +1,8 @@
 //! The bare server: the least that the same answers cost. No roles, no policies, no general requests.
 
-mod query;
+pub mod query;
 mod reader;
-mod writer;
+pub mod writer;
 
 use crate::Failure;
 use crate::serve::{self, Service};
@@ -24,7 +24,7 @@ pub fn serve(db: &Path, listen: SocketAddr) -> Result<(), Failure> {
     let commits = Arc::new(AtomicU64::new(0));
     let writer = Writer::start(db, Arc::clone(&commits))?;
     let db = db.to_owned();
-    serve::serve(listen, move || {
+    serve::serve(listen, async move || {
         let reader = RefCell::new(Reader::open(&db, Arc::clone(&commits))?);
         Ok(Bare { reader, writer: writer.clone() })
     })

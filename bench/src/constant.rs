@@ -17,7 +17,7 @@ struct Constant {
 
 /// Serves answers that have the size of the real ones.
 pub fn serve(listen: SocketAddr) -> Result<(), Failure> {
-    serve::serve(listen, || Ok(Constant::new()))
+    serve::serve(listen, async || Ok(Constant::new()))
 }
 
 impl Constant {

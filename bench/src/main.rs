@@ -8,6 +8,7 @@
 //! `run.rs` the measurement. To add a workload: a script in `bench/wrk`, an entry in `workload.rs`, a query in `bare/query.rs`.
 
 mod bare;
+mod bare_postgres;
 mod constant;
 mod data;
 mod json;
@@ -42,6 +43,18 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
+    /// Serve a PostgreSQL database with nothing but hyper and tokio-postgres.
+    BarePostgres {
+        /// Its address, as `postgres://` or `host=… dbname=…`.
+        #[arg(long)]
+        database: String,
+        /// One statement a request, without transaction, role and claims.
+        #[arg(long)]
+        single: bool,
+        /// Where to listen; port 0 takes a free one, which is printed.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
     /// Serve constant answers of the right size.
     Constant {
         /// Where to listen; port 0 takes a free one, which is printed.
@@ -61,6 +74,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Bare { db, listen } => bare::serve(&db, listen),
+        Command::BarePostgres { database, single, listen } => bare_postgres::serve(&database, single, listen),
         Command::Constant { listen } => constant::serve(listen),
         Command::Seed { db } => seed::bare_file(&db),
         Command::Run(options) => match run::run(&options) {

@@ -2,6 +2,7 @@
 
 mod basalt;
 mod client;
+mod postgres;
 mod process;
 mod report;
 mod sample;
@@ -11,7 +12,7 @@ mod wrk;
 use crate::workload::{WORKLOADS, Workload};
 use crate::{Failure, seed};
 use basalt::Basalt;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use process::{Process, Server};
 use report::{Measured, Table};
 use std::path::PathBuf;
@@ -42,9 +43,45 @@ pub struct Options {
     /// Only these workloads, by name, separated by commas.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Which engines.
+    #[arg(long, value_delimiter = ',', default_values_t = [Engine::Sqlite])]
+    engines: Vec<Engine>,
+    /// The program that runs a private PostgreSQL, `private-postgres` of basalt-testkit.
+    #[arg(long, required_if_eq("engines", "postgres"))]
+    private_postgres: Option<PathBuf>,
+    /// PgBouncer's program: with it Basalt is measured through it too.
+    #[arg(long)]
+    pgbouncer: Option<PathBuf>,
     /// Report a ratio below its floor without failing.
     #[arg(long)]
     no_floors: bool,
+}
+
+/// Where the rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// A file.
+    Sqlite,
+    /// A server on the same machine, by its Unix socket.
+    Postgres,
+}
+
+impl Engine {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Sqlite => "### SQLite",
+            Self::Postgres => "### PostgreSQL",
+        }
+    }
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        })
+    }
 }
 
 /// How the ratios compare with their floors.
@@ -72,31 +109,59 @@ pub fn run(options: &Options) -> Result<Verdict, Failure> {
     }
     fs::create_dir_all(&fresh)?;
 
-    let mut servers = vec![start_constant()?, start_bare(options, &fresh)?];
-    if let Some(program) = &options.basalt {
-        let basalt = Basalt::prepare(program, &options.bench.join("project"), &options.work)?;
-        servers.push(basalt.start(&fresh.join("basalt"))?);
+    let mut all = Verdict::Held;
+    for engine in &options.engines {
+        let verdict = match engine {
+            Engine::Sqlite => {
+                let mut servers = vec![start_constant()?, start_bare(options, &fresh)?];
+                if let Some(program) = &options.basalt {
+                    let basalt = Basalt::prepare(program, &options.bench.join("project"), &options.work)?;
+                    servers.push(basalt.start("Basalt", &fresh.join("basalt"), None)?);
+                }
+                measure_all(options, *engine, &wrk, &chosen, servers)?
+            }
+            Engine::Postgres => {
+                let postgres = postgres::Postgres::start(options, &fresh)?;
+                let verdict = measure_all(options, *engine, &wrk, &chosen, postgres.servers(&fresh)?)?;
+                drop(postgres);
+                verdict
+            }
+        };
+        if verdict == Verdict::BelowFloor {
+            all = verdict;
+        }
     }
+    fs::remove_dir_all(&fresh)?;
+    Ok(if options.no_floors { Verdict::Held } else { all })
+}
+
+/// All workloads on the servers of one engine, and what came out, printed.
+fn measure_all(
+    options: &Options,
+    engine: Engine,
+    wrk: &str,
+    chosen: &[&Workload],
+    mut servers: Vec<Server>,
+) -> Result<Verdict, Failure> {
     let mut facts = vec![
         format!("wrk: {wrk}; 2 threads, {} connections, requests made up beforehand", options.connections),
         format!("rounds: {} of {} s for each server and workload, in turn; medians", options.rounds, options.seconds),
     ];
-    if let [_, bare, basalt] = servers.as_slice() {
-        let compared = sample::agree(bare, basalt, &chosen)?;
-        facts.push(format!("{compared} answers of the bare server and Basalt compared: equal; anon got no row from Basalt"));
+    let bare = servers.iter().find(|server| server.name == "bare").ok_or("no bare server")?;
+    for basalt in servers.iter().filter(|server| server.name.starts_with("Basalt")) {
+        let compared = sample::agree(bare, basalt, chosen)?;
+        let name = basalt.name;
+        facts.push(format!("{compared} answers of the bare server and {name} compared: equal; anon got no row from {name}"));
     }
-
-    let mut table = Table::new(facts);
+    let mut table = Table::new(engine, facts);
     for workload in chosen {
         measure(options, workload, &servers, &mut table)?;
     }
     print!("{}", table.markdown());
-    let verdict = table.verdict();
     for server in &mut servers {
         server.process.stop();
     }
-    fs::remove_dir_all(&fresh)?;
-    Ok(if options.no_floors { Verdict::Held } else { verdict })
+    Ok(table.verdict())
 }
 
 fn start_constant() -> Result<Server, Failure> {

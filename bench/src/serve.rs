@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub fn serve<S, F>(listen: SocketAddr, make: F) -> Result<(), Failure>
 where
     S: Service,
-    F: Fn() -> Result<S, Failure> + Send + Sync + 'static,
+    F: AsyncFn() -> Result<S, Failure> + Send + Sync + 'static,
 {
     let listener = TcpListener::bind(listen)?;
     let make = Arc::new(make);
@@ -70,13 +70,13 @@ where
 }
 
 fn work<S: Service>(
-    make: &dyn Fn() -> Result<S, Failure>,
+    make: &impl AsyncFn() -> Result<S, Failure>,
     mut streams: mpsc::UnboundedReceiver<TcpStream>,
 ) -> Result<(), Failure> {
-    let service = Rc::new(make()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async move {
+        let service = Rc::new(make().await?);
         let ticking = Rc::clone(&service);
         tokio::task::spawn_local(async move {
             let mut interval = tokio::time::interval(TICK);

@@ -1,4 +1,4 @@
-//! The few requests that the bare server understands.
+//! The few requests that the bare servers understand.
 
 /// What is asked.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,10 +16,10 @@ const QUEUE: usize = 1024;
 
 /// A post to insert.
 pub struct NewPost {
-    author_id: i64,
-    title: String,
-    body: String,
-    is_published: bool,
+    pub author_id: i64,
+    pub title: String,
+    pub body: String,
+    pub is_published: bool,
 }
 
 impl NewPost {

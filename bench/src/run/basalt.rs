@@ -48,7 +48,7 @@ impl Basalt {
             copy_folder(project, &part)?;
             let began = Instant::now();
             eprintln!("filling Basalt over its API: {} users, {} posts", data::USERS, data::POSTS);
-            let (mut process, address, keys) = basalt.serve(&part)?;
+            let (mut process, address, keys) = basalt.serve(&part, None)?;
             fill(address, &keys.service_role)?;
             process.stop();
             fs::rename(&part, &basalt.filled)?;
@@ -57,21 +57,35 @@ impl Basalt {
         Ok(basalt)
     }
 
-    /// Serves a copy of the filled project.
-    pub fn start(&self, copy: &Path) -> Result<Server, Failure> {
-        copy_folder(&self.filled, copy)?;
-        let (process, address, keys) = self.serve(copy)?;
-        let token = token::sign(&keys.jwt_secret, &address);
-        eprintln!("Basalt at rest: {:.1} MiB", process.resident_bytes()? as f64 / 1_048_576.0);
-        Ok(Server { name: "Basalt", process, address, apikey: keys.anon, token })
+    /// The project in a folder of its own, and its rows in a database that was empty.
+    pub fn fill_database(program: &Path, project: &Path, folder: &Path, database: &str) -> Result<Self, Failure> {
+        let program = program.canonicalize().map_err(|failure| format!("{}: {failure}", program.display()))?;
+        let basalt = Self { program, filled: folder.to_owned() };
+        copy_folder(project, folder)?;
+        let (mut process, address, keys) = basalt.serve(folder, Some(database))?;
+        fill(address, &keys.service_role)?;
+        process.stop();
+        Ok(basalt)
     }
 
-    fn serve(&self, project: &Path) -> Result<(Process, SocketAddr, Keys), Failure> {
+    /// Serves a copy of the filled project, from a database if there is one.
+    pub fn start(&self, name: &'static str, copy: &Path, database: Option<&str>) -> Result<Server, Failure> {
+        copy_folder(&self.filled, copy)?;
+        let (process, address, keys) = self.serve(copy, database)?;
+        let token = token::sign(&keys.jwt_secret, &address);
+        eprintln!("{name} at rest: {:.1} MiB", process.resident_bytes()? as f64 / 1_048_576.0);
+        Ok(Server { name, process, address, apikey: keys.anon, token })
+    }
+
+    fn serve(&self, project: &Path, database: Option<&str>) -> Result<(Process, SocketAddr, Keys), Failure> {
         // Free now; the moment until Basalt takes it is short.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = fs::File::create(project.join("serve.log"))?;
         let mut command = Command::new(&self.program);
         command.arg("serve").arg("--project").arg(project).arg("--listen").arg(address.to_string());
+        if let Some(database) = database {
+            command.arg("--database").arg(database);
+        }
         command.env("RUST_LOG", "warn").stdout(log.try_clone()?).stderr(log);
         let mut process = Process::start(&mut command)?;
         let began = Instant::now();
