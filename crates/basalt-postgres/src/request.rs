@@ -10,9 +10,9 @@ use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal, total};
 use basalt_plan::plan::{Action, Literal, Output};
 use basalt_types::{SqlError, SqlState};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::{join, join3, join4};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Row, Statement};
 
 use crate::error;
@@ -113,11 +113,13 @@ pub(crate) fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Opt
     let missing = || SqlError::internal("a plan names a value that the request does not have");
     let bind = |bind: &PgBind| -> Result<Option<Cow<'r, str>>, SqlError> {
         Ok(match bind {
-            PgBind::Literal(n) | PgBind::LiteralList(n) => match run.literals.0.get(*n as usize).ok_or_else(missing)? {
-                Literal::Null => None,
-                Literal::Text(text) => Some(Cow::Borrowed(text.as_str())),
-                Literal::List(items) => Some(Cow::Owned(array_literal(items))),
-            },
+            PgBind::Literal(n) | PgBind::LiteralList(n) | PgBind::Bare(n) | PgBind::BareList(n) => {
+                match run.literals.0.get(*n as usize).ok_or_else(missing)? {
+                    Literal::Null => None,
+                    Literal::Text(text) => Some(Cow::Borrowed(text.as_str())),
+                    Literal::List(items) => Some(Cow::Owned(array_literal(items))),
+                }
+            }
             PgBind::Numbered(_) => return Err(missing()),
             PgBind::Payload => match &run.payload {
                 None => None,
@@ -135,6 +137,33 @@ pub(crate) fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Opt
     Ok(all)
 }
 
+/// A parameter in text form, which the server reads as whatever type it found the parameter to have.
+#[derive(Debug)]
+struct Sent<'t>(Option<&'t str>);
+
+impl ToSql for Sent<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Some(text) = self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(text.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// The type a parameter is declared with.
+fn declared(bind: &PgBind) -> Type {
+    if bind.is_bare() { Type::UNKNOWN } else { Type::TEXT }
+}
+
 #[allow(clippy::disallowed_methods)] // monotonic time that is left
 async fn transact(
     connection: &mut Connection,
@@ -143,7 +172,7 @@ async fn transact(
     shared: &Shared<'_>,
 ) -> Result<Answer, RunError> {
     let texts = binds(run, statement)?;
-    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+    let texts: Vec<Sent<'_>> = texts.iter().map(|text| Sent(text.as_deref())).collect();
     let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     let left = run.limits.deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -178,8 +207,9 @@ async fn transact(
 /// What the planner says of a read: the first line of EXPLAIN.
 pub(crate) async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
     let texts = binds(run, explain)?;
-    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
-    let params: Vec<(&(dyn ToSql + Sync), Type)> = texts.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
+    let texts: Vec<Sent<'_>> = texts.iter().map(|text| Sent(text.as_deref())).collect();
+    let params: Vec<(&(dyn ToSql + Sync), Type)> =
+        texts.iter().zip(&explain.binds).map(|(text, bind)| (text as &(dyn ToSql + Sync), declared(bind))).collect();
     let rows = connection.client.query_typed(&explain.sql, &params).await.map_err(|e| error::of(&e))?;
     rows.first().map(|row| row.try_get(0).map_err(|e| error::of(&e))).transpose()
 }
@@ -258,7 +288,7 @@ async fn prepared(
     }
     let client = &connection.client;
     // Prepared after the role is set: names in schemas that the role may not use must not be found.
-    let types = vec![Type::TEXT; params.len()];
+    let types: Vec<Type> = statement.binds.iter().map(declared).collect();
     let (begun, set, made) =
         join3(client.batch_execute(BEGIN), client.query(&begin, setup), client.prepare_typed(&statement.sql, &types)).await;
     let made = begun.and(set).and(made);
@@ -332,7 +362,8 @@ async fn unprepared(
 ) -> Result<Vec<Row>, SqlError> {
     let client = &connection.client;
     let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-    let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
+    let params: Vec<(&(dyn ToSql + Sync), Type)> =
+        params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
     let (begun, (set, rows)) =
         join(client.batch_execute(BEGIN), join(client.query_typed(SETUP, &setup), client.query_typed(&statement.sql, &params)))
             .await;

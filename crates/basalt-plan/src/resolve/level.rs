@@ -87,7 +87,7 @@ pub(super) fn row_count(id: LiteralId) -> Expr {
     Expr::new(ExprKind::Param(Param::Literal(id)), TypeRef::of(oid::INT8))
 }
 
-fn bool_expr(kind: ExprKind) -> Expr {
+pub(super) fn bool_expr(kind: ExprKind) -> Expr {
     Expr::new(kind, TypeRef::of(oid::BOOL))
 }
 
@@ -100,7 +100,11 @@ impl<'c> Resolver<'c> {
         }
         let base = self.catalog.base_type(expr.ty).oid;
         if base != oid::JSON && base != oid::JSONB {
-            expr = analyze::function("to_jsonb", vec![expr], self.catalog)?;
+            expr = if self.catalog.is_native() {
+                self.native_json(expr)
+            } else {
+                analyze::function("to_jsonb", vec![expr], self.catalog)?
+            };
         }
         for step in &field.path {
             let key = match &step.key {
@@ -114,6 +118,9 @@ impl<'c> Resolver<'c> {
 
     /// `::type`, as written in a select list.
     pub(super) fn cast(&self, expr: Expr, name: &str) -> Result<Expr, ResolveError> {
+        if self.catalog.is_native() {
+            return self.native_cast(expr, name);
+        }
         let parsed = basalt_sql::parse::type_name(name).map_err(|e| SqlError::new(e.code, e.message))?;
         let path = ["public".to_owned(), "extensions".to_owned()];
         let target = analyze::types::resolve(self.catalog, &path, &parsed)?;
@@ -126,6 +133,9 @@ impl<'c> Resolver<'c> {
 
     /// One condition on a column.
     pub(super) fn test(&self, level: &Level<'c>, field: &Field, op: &Operator, value: &Operand) -> Result<Expr, ResolveError> {
+        if self.catalog.is_native() {
+            return self.native_test(level, field, op, value);
+        }
         let left = self.field(level, field)?;
         match (op, value) {
             (_, Operand::Is(value)) => self.is(left, *value),
@@ -143,7 +153,7 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    fn is(&self, left: Expr, value: IsValue) -> Result<Expr, ResolveError> {
+    pub(super) fn is(&self, left: Expr, value: IsValue) -> Result<Expr, ResolveError> {
         let null = |expr, negated| bool_expr(ExprKind::IsNull { expr: Box::new(expr), negated });
         let word = match value {
             IsValue::Null => return Ok(null(left, false)),
@@ -190,7 +200,7 @@ impl<'c> Resolver<'c> {
 }
 
 /// PostgreSQL's symbol of an operator.
-fn symbol(op: &Operator) -> &'static str {
+pub(super) fn symbol(op: &Operator) -> &'static str {
     match op {
         Operator::Eq | Operator::In | Operator::Is | Operator::IsDistinct => "=",
         Operator::Neq => "<>",

@@ -1,5 +1,6 @@
 //! What was asked, against the catalog: a [`Plan`], or why there is none.
 //!
+//! - `native.rs`: what a PostgreSQL server is left to find out itself.
 //! - `relationship.rs`: foreign keys as relationships, and which one an embed names.
 //! - `level.rs`: columns, JSON paths and conditions of one level; `node.rs`: a level as a query, embeds included.
 //! - `write.rs`: inserts, updates, deletes.
@@ -8,6 +9,7 @@
 
 mod error;
 mod level;
+mod native;
 mod near;
 mod node;
 mod relationship;

@@ -121,7 +121,11 @@ impl<'c> Resolver<'c> {
                             }
                             parts.has_aggregate = true;
                             let name = aggregate.map_or("count", function_name);
-                            let call = analyze::function(name, expr.into_iter().collect(), self.catalog)?;
+                            let call = if self.catalog.is_native() {
+                                self.native_aggregate(name, expr)
+                            } else {
+                                analyze::function(name, expr.into_iter().collect(), self.catalog)?
+                            };
                             match aggregate_cast {
                                 Some(cast) => self.cast(call, cast)?,
                                 None => call,
@@ -296,6 +300,9 @@ impl<'c> Resolver<'c> {
     }
 
     fn equal(&self, a: Expr, b: Expr) -> Result<Expr, ResolveError> {
+        if self.catalog.is_native() {
+            return Ok(self.native_equal(a, b));
+        }
         Ok(analyze::operator("=", Some(a), b, self.catalog)?)
     }
 

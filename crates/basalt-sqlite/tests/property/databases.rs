@@ -247,11 +247,11 @@ pub fn statement(sqlite: &Sqlite, plan: &Plan, request: &Request) -> Result<(Str
 fn bound(bind: &PgBind, literals: &Literals, request: &Request) -> Option<String> {
     let literal = |n: u32| usize::try_from(n).ok().and_then(|n| literals.0.get(n));
     match bind {
-        PgBind::Literal(n) => match literal(*n) {
+        PgBind::Literal(n) | PgBind::Bare(n) => match literal(*n) {
             Some(Literal::Text(text)) => Some(text.clone()),
             _ => None,
         },
-        PgBind::LiteralList(n) => match literal(*n) {
+        PgBind::LiteralList(n) | PgBind::BareList(n) => match literal(*n) {
             Some(Literal::List(items)) => Some(postgres::array_literal(items)),
             _ => None,
         },

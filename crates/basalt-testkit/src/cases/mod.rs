@@ -45,7 +45,7 @@
 //!
 //! **Rewriting.** With `UPDATE_CASES=1` expectations that do not hold are rewritten to what was answered, to be read by a person
 //! as carefully as code; where `CI` is set this is refused. Where cases run on both engines, the oracle's answers are written, or
-//! those of the engine that the variable names (`UPDATE_CASES=sqlite`).
+//! those of the engine that the variable names (`UPDATE_CASES=sqlite`). With `CASES=TEXT` only files run whose path contains it.
 
 mod diff;
 mod parse;

@@ -1,6 +1,7 @@
 //! Expressions. Types are resolved, so every operand is printed with its casts and everything in parentheses.
 
 use basalt_sql::typed::{Expr, ExprKind, JsonShape, Order, Param, SessionParam};
+use basalt_types::pg::oid;
 use basalt_types::{SqlError, TypeRef};
 
 use super::PgBind;
@@ -53,7 +54,10 @@ impl Printer<'_> {
                 _ => return Err(SqlError::internal("an operator of three operands")),
             },
             ExprKind::Func { schema, name, args, .. } => {
-                self.ident(schema).raw(".").ident(name).raw("(");
+                if !schema.is_empty() {
+                    self.ident(schema).raw(".");
+                }
+                self.ident(name).raw("(");
                 self.list(args)?;
                 self.raw(")");
             }
@@ -252,6 +256,12 @@ impl Printer<'_> {
     fn param(&mut self, param: &Param, ty: TypeRef) {
         match param {
             Param::Numbered(n) => self.typed(PgBind::Numbered(*n), ty),
+            Param::Literal(n) if ty.oid == oid::UNKNOWN => {
+                self.bind(PgBind::Bare(*n));
+            }
+            Param::LiteralList(n) if ty.oid == oid::UNKNOWN => {
+                self.bind(PgBind::BareList(*n));
+            }
             Param::Literal(n) => self.typed(PgBind::Literal(*n), ty),
             Param::LiteralList(n) => self.typed(PgBind::LiteralList(*n), ty),
             Param::Session(fact) => match fact {

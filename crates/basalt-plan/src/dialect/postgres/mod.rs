@@ -20,7 +20,7 @@ use basalt_types::{SqlError, TypeRef, Value};
 use crate::plan::{Action, Count, Output, Plan};
 use printer::Printer;
 
-/// A statement with what to bind: `$1` is `binds[0]`. All parameters are texts.
+/// A statement with what to bind: `$1` is `binds[0]`. All parameters are texts, of type text unless [`PgBind::is_bare`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct PgStatement {
     /// The text.
@@ -38,10 +38,21 @@ pub enum PgBind {
     Literal(u32),
     /// The request's n-th literal, a list, as [`array_literal`] writes it.
     LiteralList(u32),
+    /// The request's n-th literal, whose type the server finds out from where it stands.
+    Bare(u32),
+    /// The request's n-th literal, a list, as [`array_literal`] writes it, whose type the server finds out.
+    BareList(u32),
     /// `$n` of a statement's own text (1-based), as text.
     Numbered(u32),
     /// The request's body: JSON.
     Payload,
+}
+
+impl PgBind {
+    /// Whether the parameter is to be declared without a type (`unknown`), as a quoted literal has none.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Self::Bare(_) | Self::BareList(_))
+    }
 }
 
 /// A list as PostgreSQL's array input reads it.

@@ -67,7 +67,7 @@ impl<'a> Printer<'a> {
         self
     }
 
-    /// A parameter, always of type text; equal ones are shared.
+    /// A parameter, of type text or none; equal ones are shared.
     pub fn bind(&mut self, bind: PgBind) -> &mut Self {
         let at = match self.binds.iter().position(|b| *b == bind) {
             Some(at) => at,
@@ -76,7 +76,10 @@ impl<'a> Printer<'a> {
                 self.binds.len() - 1
             }
         };
-        let _ = write!(self.sql, "${}::text", at + 1);
+        let _ = write!(self.sql, "${}", at + 1);
+        if self.binds.get(at).is_some_and(|bind| !bind.is_bare()) {
+            self.raw("::text");
+        }
         self
     }
 
@@ -139,7 +142,8 @@ impl<'a> Printer<'a> {
             return with_modifier(row.sql_name, ty);
         }
         let Some(def) = self.catalog.type_by_oid(ty.oid) else { return "text".to_owned() };
-        let schema = self.catalog.schema_by_oid(Oid(def.schema)).map_or("public", |s| s.name.as_str());
+        let own = if def.oid < pg::FIRST_USER_OID { "pg_catalog" } else { "public" };
+        let schema = self.catalog.schema_by_oid(Oid(def.schema)).map_or(own, |s| s.name.as_str());
         let quote = |s: &str| format!("\"{}\"", s.replace('"', "\"\""));
         let array = if def.array_oid == ty.oid.0 && def.oid != ty.oid.0 { "[]" } else { "" };
         format!("{}.{}{array}", quote(schema), quote(&def.name))
