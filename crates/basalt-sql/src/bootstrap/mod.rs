@@ -26,6 +26,8 @@ pub const VERSIONS: &[Version] = &[
     Version { number: 1, name: "init", sql: include_str!("0001_init.sql") },
     Version { number: 2, name: "auth", sql: include_str!("0002_auth.sql") },
     Version { number: 3, name: "storage", sql: include_str!("0003_storage.sql") },
+    Version { number: 4, name: "auth_rest", sql: include_str!("0004_auth_rest.sql") },
+    Version { number: 5, name: "realtime", sql: include_str!("0005_realtime.sql") },
 ];
 
 /// The default privileges of new objects in `public`, by `[api] auto_expose_new_tables`.
