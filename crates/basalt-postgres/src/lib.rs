@@ -32,6 +32,6 @@ mod request;
 mod tls;
 mod value;
 
-pub use bootstrap::{Found, Lacks};
+pub use bootstrap::{Contents, Examined, Found, Lacks, Refusal};
 pub use engine::PostgresEngine;
 pub use options::PostgresOptions;

@@ -68,15 +68,18 @@ impl PostgresEngine {
     }
 }
 
-/// Whether there are tables outside the schemas of [`OWN`] that are no extension's.
-pub(crate) async fn has_user_tables(client: &Client) -> Result<bool, SqlError> {
-    let query = format!(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+/// A query over the tables outside the schemas of [`OWN`] that are no extension's.
+pub(crate) fn user_tables(what: &str) -> String {
+    format!(
+        "SELECT {what} FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname NOT IN ({OWN}) AND n.nspname !~ '^pg_' \
          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
-             AND d.objid = c.oid AND d.deptype = 'e'))"
-    );
-    let row = client.query_one(&query, &[]).await.map_err(|e| error::of(&e))?;
+             AND d.objid = c.oid AND d.deptype = 'e')"
+    )
+}
+
+async fn has_user_tables(client: &Client) -> Result<bool, SqlError> {
+    let row = client.query_one(&user_tables("count(*) > 0"), &[]).await.map_err(|e| error::of(&e))?;
     row.try_get::<_, bool>(0).map_err(|e| error::of(&e))
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use basalt_engine::Engine;
 use basalt_engine::migrate::Migrations;
-use basalt_postgres::{Found, PostgresEngine, PostgresOptions};
+use basalt_postgres::{Examined, Found, PostgresEngine, PostgresOptions};
 use basalt_sqlite::{SqliteEngine, SqliteOptions};
+use basalt_types::SqlError;
 use clap::{Args, ValueEnum};
 
 use crate::Failure;
@@ -124,8 +125,8 @@ pub fn open(
         // One login was given: requests get their own, with a password that only this project knows.
         options.request_login = Some(("authenticator".to_owned(), secrets.database_password()));
     }
-    let found = PostgresEngine::examine(&options)?;
-    let state = prepare(&options, &found, settings, secrets, asked)?;
+    let examined = PostgresEngine::look(&options).map_err(told)?;
+    let state = prepare(&options, &examined, settings, secrets, asked)?;
     let engine = PostgresEngine::open(options).map_err(|error| {
         let is_login = matches!(error.state.as_str(), "28P01" | "28000");
         if settings.database.admin_url.is_none() && is_login {
@@ -134,30 +135,43 @@ pub fn open(
                  Give its URL as --database, and this one as --admin-database",
             );
         }
-        error.into()
+        told(error)
     })?;
     Ok((engine, state))
 }
 
 fn prepare(
     options: &PostgresOptions,
-    found: &Found,
+    examined: &Examined,
     settings: &Settings,
     secrets: &Secrets,
     asked: Asked,
 ) -> Result<State, Failure> {
     let make = || -> Result<(), Failure> {
-        PostgresEngine::bootstrap(options, settings.auto_expose_new_tables)?;
+        PostgresEngine::bootstrap(options, settings.auto_expose_new_tables).map_err(told)?;
         if settings.database.admin_url.is_none() {
-            PostgresEngine::set_authenticator_password(options, secrets.database_password().reveal())?;
+            PostgresEngine::set_authenticator_password(options, secrets.database_password().reveal()).map_err(told)?;
+        }
+        if !examined.can_make_event_triggers {
+            tracing::info!("the admin login may not make event triggers: changes of the schema are noticed within some seconds");
         }
         Ok(())
     };
-    match (found, asked.bootstrap) {
-        (Found::Complete, _) => {
+    match (&examined.found, asked.bootstrap) {
+        (Found::Complete, when) => {
+            if when != Some(When::Off) {
+                refuse_unusable(examined)?;
+                if let Some(version) = PostgresEngine::upgrade(options, examined).map_err(told)? {
+                    tracing::info!("the services' tables are now of version {version}");
+                }
+            }
             // A database that only has what Basalt or Supabase put there is as good as empty.
-            let has_tables = PostgresEngine::has_tables_of_users(options)?;
-            Ok(if has_tables { State::Found } else { State::Own })
+            let is_ours = examined.version.is_some();
+            if !examined.has_user_tables && (is_ours || examined.contents.users == Some(0)) {
+                return Ok(State::Own);
+            }
+            report(examined);
+            Ok(State::Found)
         }
         (Found::Empty, None | Some(When::On)) => make().map(|()| State::Own),
         (Found::Lacking(_), Some(When::On)) => make().map(|()| State::Found),
@@ -166,5 +180,43 @@ fn prepare(
             Err(format!("the database has tables but lacks {}. Basalt makes them when asked: --bootstrap on", lacks.0.join(", "))
                 .into())
         }
+    }
+}
+
+/// The services could not work with their own tables: said at once, with what an administrator runs, not at the first sign-in.
+fn refuse_unusable(examined: &Examined) -> Result<(), Failure> {
+    if examined.refusals.is_empty() {
+        return Ok(());
+    }
+    let mut text = format!("the admin login \"{}\" may not do what the services need. An administrator runs:", examined.login);
+    let mut statements: Vec<&str> = Vec::new();
+    for refusal in &examined.refusals {
+        if !statements.contains(&refusal.statement.as_str()) {
+            statements.push(&refusal.statement);
+            text.push_str(&format!("\n    {};    -- {}", refusal.statement, refusal.what));
+        }
+    }
+    Err(text.into())
+}
+
+/// What a database that was there before is found to hold.
+fn report(examined: &Examined) {
+    let contents = &examined.contents;
+    let number = |n: Option<u64>| n.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    tracing::info!(
+        users = number(contents.users),
+        tables = contents.tables,
+        policies = contents.policies,
+        buckets = number(contents.buckets),
+        "{} is served as it is",
+        if examined.version.is_some() { "a database that Basalt made" } else { "Supabase's own database" }
+    );
+}
+
+/// An error at the start, with what to do about it.
+fn told(error: SqlError) -> Failure {
+    match &error.hint {
+        Some(hint) => format!("{error}\n{hint}").into(),
+        None => error.into(),
     }
 }

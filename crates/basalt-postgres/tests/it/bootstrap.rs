@@ -54,6 +54,107 @@ fn what_is_there_is_told_and_left() {
 }
 
 #[test]
+fn what_basalt_made_earlier_is_brought_to_this_version() {
+    let server = PrivatePostgres::start().expect("PostgreSQL starts");
+    let options = database(&server, "app");
+    PostgresEngine::bootstrap(&options, false).expect("makes it");
+    let look = || PostgresEngine::look(&options).expect("looks");
+    assert_eq!((look().version, look().refusals), (Some(5), Vec::new()));
+    // As the version of three texts left it, with and without the table that counts them.
+    let older = "drop table auth.mfa_challenges, auth.mfa_factors, auth.one_time_tokens, auth.saml_relay_states, auth.flow_state,
+            auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages;
+         drop type auth.factor_type, auth.factor_status, auth.code_challenge_method, auth.one_time_token_type;
+         alter table storage.objects drop column path_tokens;";
+    for count in
+        ["delete from supabase_migrations.basalt_bootstrap where version > 3", "drop table supabase_migrations.basalt_bootstrap"]
+    {
+        server.connect("app", SUPERUSER).and_then(|mut c| c.batch(&format!("{older} {count}"))).expect("goes back");
+        assert_eq!(look().version, Some(3));
+        assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(Some(5)));
+        assert_eq!(look().version, Some(5));
+        assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(None));
+        let sql = "select count(*)::text from auth.mfa_factors, auth.one_time_tokens, realtime.messages, storage.objects where path_tokens is null";
+        server.connect("app", SUPERUSER).and_then(|mut c| c.query_text(sql, &[])).expect("they are there");
+    }
+    // Supabase's own has the tables too, and keeps its own count of them.
+    let supabase = Database::fresh();
+    let examined = PostgresEngine::look(&self::options(&supabase)).expect("looks");
+    assert_eq!((examined.version, &examined.found), (None, &Found::Complete));
+    assert_eq!(PostgresEngine::upgrade(&self::options(&supabase), &examined), Ok(None));
+}
+
+#[test]
+fn what_is_missing_is_made_and_what_is_there_stays() {
+    let database = Database::fresh();
+    let sql =
+        "drop table auth.mfa_amr_claims; alter table auth.sessions drop column refresh_token_counter; drop function auth.jwt();
+         create or replace function auth.uid() returns uuid language sql stable as $$ select null::uuid $$;
+         drop index auth.users_instance_id_idx; alter table storage.buckets disable row level security;
+         insert into auth.users (id, email) values (gen_random_uuid(), 'a@example.com');";
+    database.superuser().and_then(|mut c| c.batch(sql)).expect("changes it");
+    let options = options(&database);
+    let lacks = ["table auth.mfa_amr_claims", "function auth.jwt()", "column auth.sessions.refresh_token_counter"];
+    let lacks = Lacks(lacks.map(str::to_owned).to_vec());
+    assert_eq!(PostgresEngine::examine(&options), Ok(Found::Lacking(lacks)));
+    PostgresEngine::bootstrap(&options, true).expect("makes what is missing");
+    let examined = PostgresEngine::look(&options).expect("looks");
+    assert_eq!((&examined.found, examined.contents.users, examined.version), (&Found::Complete, Some(1), Some(5)));
+    let asked = "select coalesce(auth.uid()::text, 'theirs'), (to_regclass('auth.users_instance_id_idx') is null)::text, \
+         (select relrowsecurity::text from pg_class where oid = 'storage.buckets'::regclass), \
+         (select relrowsecurity::text from pg_class where oid = 'auth.mfa_amr_claims'::regclass)";
+    let rows = database.superuser().and_then(|mut c| c.query_text(asked, &[])).expect("reads");
+    assert_eq!(rows, [["theirs", "true", "false", "true"].map(|text| Some(text.to_owned())).to_vec()]);
+}
+
+#[test]
+fn an_owner_without_rights_is_told_what_an_administrator_runs() {
+    let server = PrivatePostgres::start().expect("PostgreSQL starts");
+    for sql in ["create role app login", "create database app owner app"] {
+        server.connect("postgres", SUPERUSER).and_then(|mut c| c.batch(sql)).expect("creates");
+    }
+    let options = PostgresOptions::new(server.connection_string("app", AUTHENTICATOR), server.connection_string("app", "app"));
+    let before = PostgresEngine::look(&options).expect("looks");
+    assert_eq!((&before.found, before.login.as_str(), before.can_make_event_triggers), (&Found::Empty, "app", false));
+    let error = PostgresEngine::bootstrap(&options, true).expect_err("it may not make roles");
+    assert_eq!(error.state.as_str(), "42501");
+    let hint = error.hint.expect("says what to do");
+    for line in ["CREATE ROLE anon NOLOGIN NOINHERIT;", "GRANT anon TO authenticator;", "GRANT supabase_auth_admin TO app;"] {
+        assert!(hint.contains(line), "{hint}");
+    }
+    assert_eq!(PostgresEngine::look(&options).expect("looks").found, Found::Empty, "nothing was made");
+    let (_, statements) = hint.split_once('\n').expect("statements follow");
+    server.connect("app", SUPERUSER).and_then(|mut c| c.batch(statements)).expect("the administrator's part runs as it is");
+    PostgresEngine::bootstrap(&options, true).expect("makes the rest");
+    let after = PostgresEngine::look(&options).expect("looks");
+    assert_eq!((&after.found, after.refusals.as_slice()), (&Found::Complete, &[][..]));
+    let refused = PostgresEngine::set_authenticator_password(&options, "0123").expect_err("it may not");
+    assert!(refused.hint.is_some_and(|hint| hint.contains("ALTER ROLE authenticator LOGIN PASSWORD")));
+    // Tables of its migrations are given to the API's roles, as tables of postgres would be.
+    let engine = PostgresEngine::open(options.clone()).expect("opens");
+    engine.apply_migration(&file("1", "create table public.t (id int primary key);")).expect("applies");
+    let granted = "select has_table_privilege('anon', 'public.t', 'select')::text";
+    let rows = server.connect("app", SUPERUSER).and_then(|mut c| c.query_text(granted, &[])).expect("reads");
+    assert_eq!(rows[0][0].as_deref(), Some("true"));
+    engine.close();
+    // Another login of the same database that may not reach the services' tables.
+    server.connect("app", SUPERUSER).and_then(|mut c| c.batch("create role poor login")).expect("creates");
+    let poor = PostgresOptions { admin: server.connection_string("app", "poor"), ..options };
+    let refusals = PostgresEngine::look(&poor).expect("looks").refusals;
+    assert_eq!(refusals.len(), 5, "{refusals:?}");
+    for refusal in refusals {
+        server.connect("app", SUPERUSER).and_then(|mut c| c.batch(&refusal.statement)).expect("runs as it is");
+    }
+    assert_eq!(PostgresEngine::look(&poor).expect("looks").refusals, []);
+}
+
+/// A new database of a server, and how to reach it.
+fn database(server: &PrivatePostgres, name: &str) -> PostgresOptions {
+    server.connect("postgres", SUPERUSER).and_then(|mut c| c.batch(&format!("create database {name}"))).expect("creates");
+    let address = |user| server.connection_string(name, user);
+    PostgresOptions::new(address(AUTHENTICATOR), address(SUPERUSER))
+}
+
+#[test]
 fn a_file_applies_whole_or_not_at_all() {
     let served = Served::new("");
     let engine = &served.engine;

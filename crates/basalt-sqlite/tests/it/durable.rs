@@ -170,6 +170,42 @@ fn a_file_of_format_1_is_brought_to_ours() {
 }
 
 #[test]
+fn a_file_of_an_older_bootstrap_gets_the_rest() {
+    let db = db();
+    db.must(
+        "drop table auth.mfa_challenges, auth.mfa_factors, auth.one_time_tokens, auth.saml_relay_states, auth.flow_state,
+            auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages;
+         drop type auth.factor_type; drop type auth.factor_status; drop type auth.code_challenge_method; drop type auth.one_time_token_type;
+         alter table storage.objects drop column path_tokens;
+         insert into storage.buckets (id, name) values ('b', 'b'); insert into storage.objects (bucket_id, name) values ('b', 'x/y/z.png')",
+    );
+    let Db { engine, folder, .. } = db;
+    engine.close();
+    drop(engine);
+    let path = folder.path().join("data.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("UPDATE basalt_meta SET value = 3 WHERE key = 'bootstrap_version'").unwrap();
+    drop(file);
+    let engine = SqliteEngine::open(SqliteOptions::new(&path)).unwrap();
+    engine
+        .run_seed(
+            "insert into auth.users (id) values ('00000000-0000-0000-0000-00000000000a');
+             insert into auth.mfa_factors (id, user_id, factor_type, status, created_at, updated_at)
+                 select gen_random_uuid(), id, 'totp', 'verified', now(), now() from auth.users;
+             create policy p on realtime.messages for select to authenticated using (extension = 'broadcast');",
+        )
+        .unwrap();
+    engine.close();
+    drop(engine);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let parts: String = file.query_row("SELECT path_tokens FROM \"storage.objects\"", [], |row| row.get(0)).unwrap();
+    assert_eq!(parts, r#"["x","y","z.png"]"#);
+    let version: i64 =
+        file.query_row("SELECT value FROM basalt_meta WHERE key = 'bootstrap_version'", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 5);
+}
+
+#[test]
 fn a_panic_ends_its_own_request_only() {
     let db = db_with(|options| options.readers = 2);
     db.must("create table n (id int primary key)");
