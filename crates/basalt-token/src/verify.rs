@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use basalt_types::{Claims, Secret, Timestamp};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use jsonwebtoken::{Algorithm, DecodingKey, decode};
 use parking_lot::RwLock;
 use serde_json::{Map, Value};
+
+use crate::key_set::{Key, KeySet};
 
 /// Clock skew that is forgiven, seconds. Source: PostgREST, `allowedSkewSeconds`.
 const ALLOWED_SKEW_S: i64 = 30;
@@ -31,6 +34,10 @@ pub enum TokenError {
     Parts(usize),
     /// No key, or not the right one, verifies it.
     Key,
+    /// Of several keys none is for its algorithm and key id.
+    NoKey,
+    /// The algorithm `none`, where it is told apart from others that are not allowed.
+    Unsigned,
     /// An algorithm that is not allowed, `none` included.
     Algorithm,
     /// Not decodable, or too long.
@@ -54,7 +61,10 @@ pub enum TokenError {
 impl TokenError {
     /// Whether the token itself is bad (as opposed to its claims).
     pub fn is_undecodable(self) -> bool {
-        matches!(self, Self::Empty | Self::Parts(_) | Self::Key | Self::Algorithm | Self::Malformed)
+        matches!(
+            self,
+            Self::Empty | Self::Parts(_) | Self::Key | Self::NoKey | Self::Unsigned | Self::Algorithm | Self::Malformed
+        )
     }
 
     /// PostgREST's message.
@@ -62,8 +72,8 @@ impl TokenError {
         match self {
             Self::Empty => "Empty JWT is sent in Authorization header".into(),
             Self::Parts(n) => format!("Expected 3 parts in JWT; got {n}"),
-            Self::Key => "No suitable key or wrong key type".into(),
-            Self::Algorithm => "Wrong or unsupported encoding algorithm".into(),
+            Self::Key | Self::NoKey => "No suitable key or wrong key type".into(),
+            Self::Algorithm | Self::Unsigned => "Wrong or unsupported encoding algorithm".into(),
             Self::Malformed => "JWT cryptographic operation failed".into(),
             Self::Claims => "Parsing claims failed".into(),
             Self::NotANumber(claim) => format!("The JWT '{claim}' claim must be a number"),
@@ -79,6 +89,8 @@ impl TokenError {
     pub fn details(self) -> Option<&'static str> {
         match self {
             Self::Key => Some("None of the keys was able to decode the JWT"),
+            Self::NoKey => Some("No suitable key was found to decode the JWT"),
+            Self::Unsigned => Some("JWT is unsecured but expected 'alg' was not 'none'"),
             _ => None,
         }
     }
@@ -86,10 +98,22 @@ impl TokenError {
 
 /// Verifies tokens, remembering the signatures it has checked. What expires is checked at each use.
 pub struct Verifier {
-    key: DecodingKey,
-    validation: Validation,
+    keys: Vec<Key>,
+    /// Whether a token's key id and algorithm choose among the keys, and a token with a key id needs a key that has it.
+    chooses: bool,
     audience: Option<String>,
+    /// Tokens remembered; 0: none.
+    most: usize,
     cache: RwLock<HashMap<[u8; 32], Arc<Claims>>>,
+    figures: CacheFigures,
+}
+
+/// How the memory of tokens is used.
+#[derive(Debug, Default)]
+struct CacheFigures {
+    requests: AtomicU64,
+    hits: AtomicU64,
+    evictions: AtomicU64,
 }
 
 impl std::fmt::Debug for Verifier {
@@ -101,13 +125,23 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// Verifies HS256 tokens of this secret; with `audience`, tokens that name another one are refused.
     pub fn new(secret: &Secret, audience: Option<String>) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        // Times and audience are checked below, with PostgREST's rules and at each use of a remembered token.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
-        Self { key: DecodingKey::from_secret(secret.reveal().as_bytes()), validation, audience, cache: RwLock::default() }
+        let key = Key::new(None, DecodingKey::from_secret(secret.reveal().as_bytes()), vec![Algorithm::HS256]);
+        Self::with(vec![key], false, audience, CACHE_ENTRIES)
+    }
+
+    /// Verifies tokens of any of these keys, remembering so many.
+    pub fn of_keys(keys: &KeySet, audience: Option<String>, remembered: usize) -> Self {
+        Self::with(keys.keys.clone(), true, audience, remembered)
+    }
+
+    fn with(keys: Vec<Key>, chooses: bool, audience: Option<String>, most: usize) -> Self {
+        Self { keys, chooses, audience, most, cache: RwLock::default(), figures: CacheFigures::default() }
+    }
+
+    /// Tokens looked for among the remembered, found there, and forgotten.
+    pub fn cache_figures(&self) -> [u64; 3] {
+        let figures = &self.figures;
+        [&figures.requests, &figures.hits, &figures.evictions].map(|n| n.load(Ordering::Relaxed))
     }
 
     /// The claims of a valid token.
@@ -133,7 +167,9 @@ impl Verifier {
         }
         let mut id = [0u8; 32];
         id.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        self.figures.requests.fetch_add(1, Ordering::Relaxed);
         if let Some(claims) = self.cache.read().get(&id) {
+            self.figures.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Arc::clone(claims));
         }
         let parts = token.split('.').count();
@@ -141,11 +177,12 @@ impl Verifier {
             return Err(TokenError::Parts(parts));
         }
         let claims = Arc::new(Claims::new(self.decode(token)?));
-        if token.len() > LONGEST_REMEMBERED_BYTES {
+        if token.len() > LONGEST_REMEMBERED_BYTES || self.most == 0 {
             return Ok(claims);
         }
         let mut cache = self.cache.write();
-        if cache.len() >= CACHE_ENTRIES {
+        if cache.len() >= self.most {
+            self.figures.evictions.fetch_add(u64::try_from(cache.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
             // Forgetting all at once is rare and costs one HMAC a token; it keeps the hot path free of bookkeeping.
             cache.clear();
         }
@@ -154,24 +191,27 @@ impl Verifier {
     }
 
     fn decode(&self, token: &str) -> Result<Map<String, Value>, TokenError> {
-        match decode::<Value>(token, &self.key, &self.validation) {
-            Ok(data) => match data.claims {
-                Value::Object(map) => Ok(map),
-                _ => Err(TokenError::Claims),
-            },
-            Err(error) => Err(match error.kind() {
-                ErrorKind::InvalidSignature => TokenError::Key,
-                ErrorKind::InvalidAlgorithm
-                | ErrorKind::InvalidAlgorithmName
-                | ErrorKind::UnsupportedAlgorithm
-                | ErrorKind::MissingAlgorithm => TokenError::Algorithm,
-                // An unknown algorithm name fails while the header is read as JSON.
-                ErrorKind::Json(_) if !header_names_known_algorithm(token) => TokenError::Algorithm,
-                // The header was read and the signature is good: the claims are no object.
-                ErrorKind::Json(_) if jsonwebtoken::decode_header(token).is_ok() => TokenError::Claims,
-                _ => TokenError::Malformed,
-            }),
+        if !self.chooses {
+            return self.keys.first().ok_or(TokenError::NoKey).and_then(|key| decode_with(key, token));
         }
+        let header = header(token).ok_or(TokenError::Malformed)?;
+        let algorithm = header.get("alg").and_then(Value::as_str).ok_or(TokenError::Malformed)?;
+        if algorithm == "none" {
+            return Err(TokenError::Unsigned);
+        }
+        let algorithm: Algorithm = algorithm.parse().map_err(|_| TokenError::Algorithm)?;
+        let id = header.get("kid").and_then(Value::as_str);
+        let mut result = Err(TokenError::NoKey);
+        for key in &self.keys {
+            if !key.validation.algorithms.contains(&algorithm) || id.is_some_and(|id| key.id.as_deref() != Some(id)) {
+                continue;
+            }
+            result = decode_with(key, token);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
     }
 
     fn check(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
@@ -189,6 +229,28 @@ impl Verifier {
             Some(expected) if !audiences.is_empty() && !audiences.contains(&expected.as_str()) => Err(TokenError::Audience),
             _ => Ok(()),
         }
+    }
+}
+
+/// A token's claims by one key.
+fn decode_with(key: &Key, token: &str) -> Result<Map<String, Value>, TokenError> {
+    match decode::<Value>(token, &key.decoding, &key.validation) {
+        Ok(data) => match data.claims {
+            Value::Object(map) => Ok(map),
+            _ => Err(TokenError::Claims),
+        },
+        Err(error) => Err(match error.kind() {
+            ErrorKind::InvalidSignature => TokenError::Key,
+            ErrorKind::InvalidAlgorithm
+            | ErrorKind::InvalidAlgorithmName
+            | ErrorKind::UnsupportedAlgorithm
+            | ErrorKind::MissingAlgorithm => TokenError::Algorithm,
+            // An unknown algorithm name fails while the header is read as JSON.
+            ErrorKind::Json(_) if !header_names_known_algorithm(token) => TokenError::Algorithm,
+            // The header was read and the signature is good: the claims are no object.
+            ErrorKind::Json(_) if jsonwebtoken::decode_header(token).is_ok() => TokenError::Claims,
+            _ => TokenError::Malformed,
+        }),
     }
 }
 
@@ -238,15 +300,16 @@ fn time(claims: &Claims, name: &'static str) -> Result<Option<i64>, TokenError> 
     }
 }
 
-fn header_names_known_algorithm(token: &str) -> bool {
+/// A token's header, when it is JSON.
+fn header(token: &str) -> Option<Value> {
     use base64::Engine as _;
     let header = token.split('.').next().unwrap_or_default();
-    base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(header)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
-        .and_then(|value| value.get("alg").cloned())
-        .is_none_or(|alg| serde_json::from_value::<Algorithm>(alg).is_ok())
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn header_names_known_algorithm(token: &str) -> bool {
+    header(token).and_then(|value| value.get("alg").cloned()).is_none_or(|alg| serde_json::from_value::<Algorithm>(alg).is_ok())
 }
 
 #[cfg(test)]

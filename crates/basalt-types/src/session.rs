@@ -45,6 +45,11 @@ impl Claims {
         &self.text
     }
 
+    /// All claims.
+    pub fn object(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.object
+    }
+
     /// One claim.
     pub fn get(&self, name: &str) -> Option<&serde_json::Value> {
         self.object.get(name)
