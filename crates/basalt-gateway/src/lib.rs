@@ -2,13 +2,16 @@
 //! health, metrics, logs. What is true for every route stands here; anything about one route belongs in its surface.
 //!
 //! The journey of one request is [`service`]: read it first; `near.rs` is the short way of most reads. [`identity`] says how headers become a session.
+//! [`postgrest`] is another edge, for databases that are served as PostgREST serves them: nothing of it is reachable through [`Gateway`].
 //! To add a surface: a field in [`Surfaces`], a prefix in `route.rs`, an arm in `service.rs`.
 
 pub mod cors;
 pub mod figures;
 pub mod hosts;
 pub mod identity;
+pub mod listener;
 mod near;
+pub mod postgrest;
 pub mod reply;
 pub mod route;
 pub mod server;
@@ -28,7 +31,8 @@ use basalt_token::{Keys, Verifier};
 use basalt_types::Clock;
 
 pub use figures::Figures;
-pub use server::{ServeError, Server};
+pub use listener::Listener;
+pub use server::{Handler, ServeError, Server};
 
 /// What the gateway hands requests to.
 pub struct Surfaces {

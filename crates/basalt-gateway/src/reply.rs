@@ -28,3 +28,11 @@ pub fn empty(status: StatusCode) -> Response<Bytes> {
 pub fn message(status: StatusCode, text: &str) -> Response<Bytes> {
     json(status, &serde_json::json!({ "message": text }))
 }
+
+/// Whether something is up.
+pub fn health(is_up: bool) -> Response<Bytes> {
+    let (status, text) = if is_up { (StatusCode::OK, "up") } else { (StatusCode::SERVICE_UNAVAILABLE, "down") };
+    let mut response = json(status, &serde_json::json!({ "status": text }));
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -6,21 +6,59 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::Either;
+use http::{Request, Response};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::Gateway;
+use crate::listener::{Listener, Stream};
 use crate::wire::Wire;
+use crate::{Figures, Gateway, GatewayConfig};
+
+/// What answers the requests of a listener.
+pub trait Handler: Send + Sync + 'static {
+    /// Its limits.
+    fn config(&self) -> &GatewayConfig;
+
+    /// Where connections are counted.
+    fn figures(&self) -> &Figures;
+
+    /// Answers a request right here, when nothing has to be waited for. `None`: [`Handler::answer`] does.
+    fn answer_now(&self, peer: IpAddr, request: &Request<Incoming>) -> Option<Response<Bytes>>;
+
+    /// Answers a request.
+    fn answer(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> impl Future<Output = Response<Bytes>> + Send;
+}
+
+impl Handler for Gateway {
+    fn config(&self) -> &GatewayConfig {
+        &self.config
+    }
+
+    fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    fn answer_now(&self, peer: IpAddr, request: &Request<Incoming>) -> Option<Response<Bytes>> {
+        Self::answer_now(self, peer, request)
+    }
+
+    async fn answer(self: Arc<Self>, peer: IpAddr, request: Request<Incoming>) -> Response<Bytes> {
+        Self::answer(&self, peer, request).await
+    }
+}
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -35,10 +73,11 @@ pub enum ServeError {
     },
 }
 
-/// A bound listener with the gateway behind it.
-pub struct Server {
-    listener: TcpListener,
-    gateway: Arc<Gateway>,
+/// A bound listener with what answers behind it.
+pub struct Server<H = Gateway> {
+    listener: Listener,
+    handler: Arc<H>,
+    cores: usize,
 }
 
 impl Server {
@@ -49,17 +88,25 @@ impl Server {
     pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
         TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
     }
+}
 
-    /// A gateway behind a listener.
-    pub fn new(listener: TcpListener, gateway: Arc<Gateway>) -> Self {
-        Self { listener, gateway }
+impl<H: Handler> Server<H> {
+    /// Something that answers, behind a listener.
+    pub fn new(listener: impl Into<Listener>, handler: Arc<H>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { listener: listener.into(), handler, cores }
+    }
+
+    /// With so many threads instead of one for each core.
+    #[must_use]
+    pub fn with_cores(self, cores: usize) -> Self {
+        Self { cores: cores.max(1), ..self }
     }
 
     /// Serves until `stop` is done; then takes no new connections and waits for running requests, for as long as the settings allow.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(self.gateway.config.max_connections));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut cores: Vec<Core> = (0..cores).filter_map(|i| Core::start(i, &self.gateway)).collect();
+        let places = Arc::new(Semaphore::new(self.handler.config().max_connections));
+        let mut cores: Vec<Core> = (0..self.cores).filter_map(|i| Core::start(i, &self.handler)).collect();
         if cores.is_empty() {
             tracing::error!("the operating system has no thread to serve with");
             return;
@@ -80,9 +127,6 @@ impl Server {
                     continue;
                 }
             };
-            let _ = stream.set_nodelay(true);
-            // Leaves this runtime's poller; the core's takes it.
-            let Ok(stream) = stream.into_std() else { continue };
             if let Some(core) = cores.iter().min_by_key(|core| core.open.load(Ordering::Relaxed)) {
                 core.take(Accepted { stream, peer, place });
             }
@@ -98,8 +142,8 @@ impl Server {
 
 /// A connection on its way to a core.
 struct Accepted {
-    stream: std::net::TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    peer: IpAddr,
     place: OwnedSemaphorePermit,
 }
 
@@ -115,7 +159,7 @@ struct Core {
 
 impl Core {
     /// Starts the thread; `None` when there is none to be had.
-    fn start(number: usize, gateway: &Arc<Gateway>) -> Option<Self> {
+    fn start<H: Handler>(number: usize, handler: &Arc<H>) -> Option<Self> {
         let (sender, accepted) = mpsc::unbounded_channel();
         let (done, ended) = oneshot::channel();
         let open = Arc::new(AtomicUsize::new(0));
@@ -126,9 +170,9 @@ impl Core {
                 return None;
             }
         };
-        let (gateway, count) = (Arc::clone(gateway), Arc::clone(&open));
+        let (handler, count) = (Arc::clone(handler), Arc::clone(&open));
         let work = move || {
-            runtime.block_on(serve(&gateway, accepted, &count));
+            runtime.block_on(serve(&handler, accepted, &count));
             let _ = done.send(());
             // What still runs, a file being read for nobody, must not hold up the end.
             runtime.shutdown_background();
@@ -154,46 +198,63 @@ impl Core {
 const CORE_STACK_BYTES: usize = 8 << 20;
 
 /// One core: serves what it is given until nothing more comes, then drains.
-async fn serve(gateway: &Arc<Gateway>, mut accepted: mpsc::UnboundedReceiver<Accepted>, open: &Arc<AtomicUsize>) {
+async fn serve<H: Handler>(handler: &Arc<H>, mut accepted: mpsc::UnboundedReceiver<Accepted>, open: &Arc<AtomicUsize>) {
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(gateway.config.header_timeout)
+        .header_read_timeout(handler.config().header_timeout)
         // At most a hundred headers, hyper's default: any number set here would be room taken anew for each request.
-        .max_buf_size(gateway.config.max_header_bytes.max(8192));
+        .max_buf_size(handler.config().max_header_bytes.max(8192));
     while let Some(Accepted { stream, peer, place }) = accepted.recv().await {
         let held = Held { open: Arc::clone(open), _place: place };
-        let stream = match TcpStream::from_std(stream) {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be served");
-                continue;
+        let taken = match stream {
+            Stream::Tcp(stream) => {
+                tokio::net::TcpStream::from_std(stream).map(|s| attend(s, (peer, held), handler, (&http, &graceful)))
+            }
+            #[cfg(unix)]
+            Stream::Unix(stream) => {
+                tokio::net::UnixStream::from_std(stream).map(|s| attend(s, (peer, held), handler, (&http, &graceful)))
             }
         };
-        let own = Arc::clone(gateway);
-        let service = service_fn(move |request| match own.answer_now(peer.ip(), &request) {
-            Some(response) => Either::Left(ready(Ok::<_, Infallible>(response.map(Full::new)))),
-            None => {
-                let gateway = Arc::clone(&own);
-                // Boxed, so that hyper moves a pointer where the future of a short answer is short.
-                let answer = async move { Ok(gateway.answer(peer.ip(), request).await.map(Full::new)) };
-                Either::Right(Box::pin(answer))
-            }
-        });
-        let stream = Wire::new(stream, gateway.config.max_header_bytes, gateway.config.send_timeout);
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        let gateway = Arc::clone(gateway);
-        tokio::spawn(async move {
-            let _held = held;
-            let _open = gateway.figures.connection();
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
+        if let Err(error) = taken {
+            tracing::warn!(%error, "a connection could not be served");
+        }
     }
-    if tokio::time::timeout(gateway.config.drain_timeout, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(handler.config().drain_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests had not ended when the time to drain was over");
     }
+}
+
+/// One connection, in a task of its own.
+fn attend<S, H>(
+    stream: S,
+    (peer, held): (IpAddr, Held),
+    handler: &Arc<H>,
+    (http, graceful): (&http1::Builder, &GracefulShutdown),
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let own = Arc::clone(handler);
+    let service = service_fn(move |request| match own.answer_now(peer, &request) {
+        Some(response) => Either::Left(ready(Ok::<_, Infallible>(response.map(Full::new)))),
+        None => {
+            let handler = Arc::clone(&own);
+            // Boxed, so that hyper moves a pointer where the future of a short answer is short.
+            let answer = async move { Ok(handler.answer(peer, request).await.map(Full::new)) };
+            Either::Right(Box::pin(answer))
+        }
+    });
+    let stream = Wire::new(stream, handler.config().max_header_bytes, handler.config().send_timeout);
+    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    let handler = Arc::clone(handler);
+    tokio::spawn(async move {
+        let _held = held;
+        let _open = handler.figures().connection();
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
 }
 
 /// A connection's place, for as long as it is open.

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use crate::identity::{Identity, Refused, identify};
 use crate::route::{self, Health, Route};
-use crate::{Gateway, cors, hosts, reply, wire};
+use crate::{Gateway, GatewayConfig, cors, hosts, reply, wire};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
 
@@ -41,13 +41,9 @@ impl Gateway {
         let mut response = match AssertUnwindSafe(self.admit(peer, route, prefix, request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => {
-                // The panic hook has logged where; the caller learns only that it was our fault.
                 self.figures.panicked();
                 tracing::error!(request.id = %id.to_str().unwrap_or_default(), surface = route.label(), "a request panicked");
-                reply::json(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    &serde_json::json!({"code": "XX000", "message": "Internal error", "details": null, "hint": null}),
-                )
+                panicked()
             }
         };
         drop(in_flight);
@@ -71,11 +67,10 @@ impl Gateway {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        if route == Route::Site && request.uri().path() == wire::MALFORMED {
-            return reply::message(StatusCode::BAD_REQUEST, "The request line is not valid");
-        }
-        if route == Route::Site && request.uri().path() == wire::TOO_LONG {
-            return reply::message(StatusCode::URI_TOO_LONG, "The address is too long");
+        if route == Route::Site
+            && let Some(response) = unreadable(request.uri().path())
+        {
+            return response;
         }
         if let Some((status, text)) = self.oversized(&request) {
             return reply::message(status, text);
@@ -88,9 +83,7 @@ impl Gateway {
         }
         let Ok(_permit) = self.permits.try_acquire() else {
             self.figures.refused();
-            let mut response = reply::message(StatusCode::SERVICE_UNAVAILABLE, "Too many requests are running");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return response;
+            return busy();
         };
         match route {
             Route::Rest if !self.config.serves_rest => reply::message(StatusCode::NOT_FOUND, "This API is switched off"),
@@ -103,21 +96,11 @@ impl Gateway {
 
     /// What is too large about a request's head.
     pub(crate) fn oversized<B>(&self, request: &Request<B>) -> Option<(StatusCode, &'static str)> {
-        if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > self.config.max_uri_bytes {
-            return Some((StatusCode::URI_TOO_LONG, "The address is too long"));
-        }
-        // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.
-        let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        let too_large = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large");
-        (headers > self.config.max_header_bytes).then_some(too_large)
+        oversized(&self.config, request)
     }
 
     fn health(&self, health: Health) -> Response<Bytes> {
-        let up = health == Health::Live || self.surfaces.engine.is_ready();
-        let (status, text) = if up { (StatusCode::OK, "up") } else { (StatusCode::SERVICE_UNAVAILABLE, "down") };
-        let mut response = reply::json(status, &serde_json::json!({ "status": text }));
-        response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        reply::health(health == Health::Live || self.surfaces.engine.is_ready())
     }
 
     /// Our own pages: the site and the figures.
@@ -182,7 +165,7 @@ impl Gateway {
             }
             Err(refused) => return refusal(refused),
         };
-        let request = match self.collect(request).await.and_then(|request| without_prefix(prefix, request)) {
+        let request = match collect(&self.config, request).await.and_then(|request| without_prefix(prefix, request)) {
             Ok(request) => request,
             Err(response) => return response,
         };
@@ -213,7 +196,7 @@ impl Gateway {
                 Err(refused) => return refusal(refused),
             },
         };
-        let request = match self.collect(request).await {
+        let request = match collect(&self.config, request).await {
             Ok(request) => request,
             Err(response) => return response,
         };
@@ -237,31 +220,6 @@ impl Gateway {
             Ok(session)
         } else {
             Err(Box::new(basalt_rest::role_refused(session.role.as_str())))
-        }
-    }
-
-    /// The request with its whole body.
-    async fn collect<B>(&self, request: Request<B>) -> Result<Request<Bytes>, Response<Bytes>>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let (parts, body) = request.into_parts();
-        if body.is_end_stream() || parts.method == Method::GET || parts.method == Method::HEAD {
-            return Ok(Request::from_parts(parts, Bytes::new()));
-        }
-        let announced = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-        if announced.is_some_and(|n| n > self.config.max_body_bytes) {
-            return Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"));
-        }
-        let limited = Limited::new(body, self.config.max_body_bytes);
-        match tokio::time::timeout(self.config.body_timeout, limited.collect()).await {
-            Ok(Ok(collected)) => Ok(Request::from_parts(parts, collected.to_bytes())),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"))
-            }
-            Ok(Err(_)) => Err(reply::message(StatusCode::BAD_REQUEST, "The body could not be read")),
-            Err(_) => Err(reply::message(StatusCode::REQUEST_TIMEOUT, "The body took too long")),
         }
     }
 
@@ -294,6 +252,66 @@ impl Gateway {
             }
             _ => self.config.external_url.clone(),
         }
+    }
+}
+
+/// What is too large about a request's head.
+pub(crate) fn oversized<B>(config: &GatewayConfig, request: &Request<B>) -> Option<(StatusCode, &'static str)> {
+    if request.uri().path_and_query().map_or(0, |p| p.as_str().len()) > config.max_uri_bytes {
+        return Some((StatusCode::URI_TOO_LONG, "The address is too long"));
+    }
+    // The connection's buffer bounds them too, but only roughly: it may read one piece beyond its size.
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let too_large = (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large");
+    (headers > config.max_header_bytes).then_some(too_large)
+}
+
+/// The request with its whole body.
+pub(crate) async fn collect<B>(config: &GatewayConfig, request: Request<B>) -> Result<Request<Bytes>, Response<Bytes>>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() || parts.method == Method::GET || parts.method == Method::HEAD {
+        return Ok(Request::from_parts(parts, Bytes::new()));
+    }
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    if announced.is_some_and(|n| n > config.max_body_bytes) {
+        return Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"));
+    }
+    let limited = Limited::new(body, config.max_body_bytes);
+    match tokio::time::timeout(config.body_timeout, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(Request::from_parts(parts, collected.to_bytes())),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(reply::message(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"))
+        }
+        Ok(Err(_)) => Err(reply::message(StatusCode::BAD_REQUEST, "The body could not be read")),
+        Err(_) => Err(reply::message(StatusCode::REQUEST_TIMEOUT, "The body took too long")),
+    }
+}
+
+/// The answer to a request that panicked. The panic hook has logged where; the caller learns only that it was our fault.
+pub(crate) fn panicked() -> Response<Bytes> {
+    reply::json(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &serde_json::json!({"code": "XX000", "message": "Internal error", "details": null, "hint": null}),
+    )
+}
+
+/// The answer to a request for which there is no place.
+pub(crate) fn busy() -> Response<Bytes> {
+    let mut response = reply::message(StatusCode::SERVICE_UNAVAILABLE, "Too many requests are running");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// The answer to a request whose line the connection replaced.
+pub(crate) fn unreadable(path: &str) -> Option<Response<Bytes>> {
+    match path {
+        wire::MALFORMED => Some(reply::message(StatusCode::BAD_REQUEST, "The request line is not valid")),
+        wire::TOO_LONG => Some(reply::message(StatusCode::URI_TOO_LONG, "The address is too long")),
+        _ => None,
     }
 }
 

@@ -101,6 +101,12 @@ pub enum RestError {
         /// The rows.
         total: u64,
     },
+    /// A token, and nothing to verify it with.
+    #[error("Server lacks JWT secret")]
+    NoSecret,
+    /// No token, and no role for requests without one.
+    #[error("Anonymous access is disabled")]
+    TokenRequired,
     /// The schema changed faster than the request could be planned.
     #[error("Could not query the database for the schema cache. Retrying.")]
     Stale,
@@ -164,6 +170,8 @@ impl RestError {
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
+            Self::NoSecret => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST300"),
+            Self::TokenRequired => (StatusCode::UNAUTHORIZED, "PGRST302"),
             Self::Stale => (StatusCode::SERVICE_UNAVAILABLE, "PGRST002"),
         };
         (status, code.to_owned())
@@ -256,6 +264,29 @@ pub fn token_refused(message: &str, details: Option<&str>, undecodable: bool) ->
 /// The answer to a token whose role is not one that requests may take.
 pub fn role_refused(role: &str) -> Response<Bytes> {
     RestError::Role(role.to_owned()).response(true)
+}
+
+/// The answer to a token where there is nothing to verify it with.
+pub fn secret_missing() -> Response<Bytes> {
+    RestError::NoSecret.response(true)
+}
+
+/// The answer to a request without a token where there is no anonymous role.
+pub fn token_required() -> Response<Bytes> {
+    RestError::TokenRequired.response(true)
+}
+
+/// An answer of which, when it is an error of this surface, the body has code and message only.
+pub fn shorten(mut response: Response<Bytes>) -> Response<Bytes> {
+    if !response.headers().contains_key("proxy-status") {
+        return response;
+    }
+    let Ok(Json::Object(body)) = serde_json::from_slice::<Json>(response.body()) else { return response };
+    let (Some(code), Some(message)) = (body.get("code"), body.get("message")) else { return response };
+    let short = Bytes::from(json!({"code": code, "message": message}).to_string());
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(short.len()));
+    *response.body_mut() = short;
+    response
 }
 
 fn resolve_row(error: &ResolveError) -> (StatusCode, &'static str) {

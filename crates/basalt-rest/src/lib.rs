@@ -29,7 +29,7 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 pub use config::RestConfig;
-pub use error::{RestError, role_refused, token_refused};
+pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
 
 use error::RestError as Error;
 use parse::prefer::{Preferences, is_utc, may_be_zone};

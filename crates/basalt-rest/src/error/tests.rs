@@ -31,6 +31,8 @@ fn all() -> Vec<RestError> {
         RestError::Role(text()),
         RestError::Reference(text()),
         RestError::OutOfRange { offset: 9, total: 2 },
+        RestError::NoSecret,
+        RestError::TokenRequired,
         RestError::Stale,
         RestError::Resolve(ResolveError::UnknownTable { schema: text(), name: text(), near: None }),
         RestError::Resolve(ResolveError::UnknownColumn { table: text(), column: text() }),

@@ -55,6 +55,11 @@ impl Environment {
         self.0.get(name).map(|v| v.value.as_str()).filter(|v| !v.is_empty())
     }
 
+    /// Whether a variable is set to the empty text.
+    pub fn is_empty(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|v| v.value.is_empty())
+    }
+
     /// Where a variable was found, for people: the `.env` file, or the environment.
     pub fn place(&self, name: &str) -> &str {
         self.0.get(name).and_then(|v| v.file.as_deref()).unwrap_or("the environment")
