@@ -226,12 +226,8 @@ async fn serve<H: Handler>(handler: &Arc<H>, mut accepted: mpsc::UnboundedReceiv
 }
 
 /// One connection, in a task of its own.
-fn attend<S, H>(
-    stream: S,
-    (peer, held): (IpAddr, Held),
-    handler: &Arc<H>,
-    (http, graceful): (&http1::Builder, &GracefulShutdown),
-) where
+fn attend<S, H>(stream: S, (peer, held): (IpAddr, Held), handler: &Arc<H>, (http, graceful): (&http1::Builder, &GracefulShutdown))
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use basalt_engine::{Answer, Batch, BatchError, Run, RunError};
 use basalt_plan::dialect::postgres::{PgStatement, total};
 use basalt_types::SqlError;
-use futures_util::future::{join, join3};
+use futures_util::future::{join3, join4};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -37,8 +37,14 @@ impl PostgresEngine {
         }
         shared.runs.fetch_add(batch.steps.len() as u64, Ordering::Relaxed);
         let is_code_dynamic = shared.is_code_dynamic.load(Ordering::Relaxed);
+        let openings = shared.openings.load_full();
+        let (opening, search_path) = match (&openings, batch.steps.first()) {
+            (Some(openings), Some(step)) => openings.of(&step.run, false, &shared.search_path),
+            _ => (request::Opening::default(), shared.search_path.as_str()),
+        };
         let facts = Shared {
-            search_path: &shared.search_path,
+            search_path,
+            opening,
             catalog_version: catalog.version(),
             // Code of one step could prepare something under a name that another step expects to be ours.
             is_prepared: shared.options.is_prepared && !is_code_dynamic,
@@ -89,8 +95,11 @@ async fn transact(
 ) -> Result<Vec<Answer>, BatchError> {
     let sql = |e: tokio_postgres::Error| BatchError::of_all(error::of(&e));
     let client = &connection.client;
-    let (begun, set) = join(client.batch_execute(request::BEGIN), client.batch_execute(ONE_SNAPSHOT)).await;
+    let (begun, set, chosen) =
+        join3(client.batch_execute(shared.opening.begin), client.batch_execute(ONE_SNAPSHOT), shared.opening.settings(client))
+            .await;
     begun.map_err(sql)?;
+    let set = set.and(chosen);
     let mut answers = Vec::with_capacity(batch.steps.len());
     let mut result = set.map_err(sql);
     for (at, (step, statement)) in batch.steps.iter().zip(statements).enumerate() {
@@ -147,13 +156,14 @@ async fn one(
         let client = &connection.client;
         let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
-        let (forgot, set, rows) = join3(
+        let (forgot, set, before, rows) = join4(
             client.batch_execute(FORGET),
             client.query_typed(request::SETUP, &setup),
+            shared.opening.before(client),
             client.query_typed(&statement.sql, &params),
         )
         .await;
-        forgot.and(set).and(rows).map_err(|e| error::of(&e))?
+        forgot.and(set).and(before).and(rows).map_err(|e| error::of(&e))?
     };
     let row = rows.first().ok_or_else(|| SqlError::internal("a statement answered no row"))?;
     let mut answer = request::answer(row, run)?;
@@ -179,15 +189,25 @@ async fn prepared(
     let known = connection.prepared(&key, shared.catalog_version);
     let client = &connection.client;
     if let Some(known) = known {
-        let (forgot, set, rows) =
-            join3(client.batch_execute(FORGET), client.query(&begin, setup), client.query(&known, params)).await;
-        return forgot.and(set).and(rows).map_err(sql);
+        let (forgot, set, before, rows) = join4(
+            client.batch_execute(FORGET),
+            client.query(&begin, setup),
+            shared.opening.before(client),
+            client.query(&known, params),
+        )
+        .await;
+        return forgot.and(set).and(before).and(rows).map_err(sql);
     }
     // Prepared after the role is set: names in schemas that the role may not use must not be found.
     let types = vec![Type::TEXT; params.len()];
-    let (forgot, set, made) =
-        join3(client.batch_execute(FORGET), client.query(&begin, setup), client.prepare_typed(&statement.sql, &types)).await;
-    let made = forgot.and(set).and(made).map_err(sql)?;
+    let (forgot, set, before, made) = join4(
+        client.batch_execute(FORGET),
+        client.query(&begin, setup),
+        shared.opening.before(client),
+        client.prepare_typed(&statement.sql, &types),
+    )
+    .await;
+    let made = forgot.and(set).and(before).and(made).map_err(sql)?;
     let rows = client.query(&made, params).await.map_err(sql)?;
     connection.keep(key, &made);
     Ok(rows)

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use basalt_types::SqlError;
-use tokio_postgres::{CancelToken, Client, Config, NoTls};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
+use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{self, CANNOT_CONNECT};
@@ -47,16 +49,6 @@ impl Target {
     /// # Errors
     /// 08001 when there is no server or its certificate is refused, and PostgreSQL's own refusals (28P01, 53300, 57P03).
     pub(crate) async fn connect(&self) -> Result<Client, SqlError> {
-        let failed = |e: tokio_postgres::Error| {
-            if e.as_db_error().is_some() {
-                return error::of(&e);
-            }
-            tracing::warn!(error = %e, cause = std::error::Error::source(&e), "no connection to PostgreSQL");
-            match tls::failure(&e) {
-                Some((message, hint)) => SqlError::new(CANNOT_CONNECT, message).hint(hint),
-                None => SqlError::new(CANNOT_CONNECT, "the database cannot be reached"),
-            }
-        };
         match &self.tls {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
@@ -71,12 +63,61 @@ impl Target {
         }
     }
 
+    /// As [`Target::connect`], telling what the server says unasked. The task ends with the connection.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn connect_listening(
+        &self,
+        said: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Result<(Client, JoinHandle<()>), SqlError> {
+        match &self.tls {
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
+                Ok((client, tokio::spawn(hear(connection, said))))
+            }
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                Ok((client, tokio::spawn(hear(connection, said))))
+            }
+        }
+    }
+
     /// Stops what a connection is doing. The server is asked on a connection of its own, so it may come late; errors mean it has ended.
     pub(crate) async fn cancel(&self, token: CancelToken) {
         let _ = match &self.tls {
             Some(tls) => token.cancel_query(tls.clone()).await,
             None => token.cancel_query(NoTls).await,
         };
+    }
+}
+
+fn failed(e: tokio_postgres::Error) -> SqlError {
+    if e.as_db_error().is_some() {
+        return error::of(&e);
+    }
+    tracing::warn!(error = %e, cause = std::error::Error::source(&e), "no connection to PostgreSQL");
+    match tls::failure(&e) {
+        Some((message, hint)) => SqlError::new(CANNOT_CONNECT, message).hint(hint),
+        None => SqlError::new(CANNOT_CONNECT, "the database cannot be reached"),
+    }
+}
+
+/// Drives a connection, telling what the server says unasked.
+async fn hear<S, T>(mut connection: Connection<S, T>, mut said: impl FnMut(AsyncMessage))
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            Some(Ok(message)) => said(message),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a connection to PostgreSQL ended");
+                return;
+            }
+            None => return,
+        }
     }
 }
 

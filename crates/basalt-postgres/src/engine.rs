@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use basalt_catalog::Catalog;
 use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_plan::dialect::postgres::{self, PgStatement};
+use basalt_plan::plan::Action;
 use basalt_types::{SqlError, SqlState};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::connect::Target;
+use crate::foreign::{Foreign, Openings};
 use crate::options::PostgresOptions;
 use crate::own::{Access, Own};
 use crate::pool::{Lease, Pool};
@@ -35,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<Pool>,
     pub(crate) admin: Arc<Pool>,
     pub(crate) search_path: String,
+    /// What is wanted of every transaction when the database is not Basalt's own, and how they begin then.
+    pub(crate) foreign: Mutex<Option<Foreign>>,
+    pub(crate) openings: ArcSwapOption<Openings>,
     pub(crate) is_code_dynamic: AtomicBool,
     compiled: RwLock<HashMap<u64, Arc<PgStatement>>>,
     /// What the catalog was like when it was read.
@@ -86,6 +91,8 @@ impl PostgresEngine {
             requests: Pool::new(requests, options.pool_size, options.lanes, options.pool_timeout),
             admin: Pool::new(admin, options.admin_pool_size, 1, options.pool_timeout),
             search_path: options.search_path(),
+            foreign: Mutex::new(options.foreign.clone()),
+            openings: ArcSwapOption::empty(),
             is_code_dynamic: AtomicBool::new(true),
             compiled: RwLock::default(),
             fingerprint: Mutex::default(),
@@ -192,6 +199,7 @@ impl Shared {
             })
             .await?;
         *self.fingerprint.lock() = fingerprint;
+        self.read_openings().await?;
         self.reloads.fetch_add(1, Ordering::Relaxed);
         let old = self.catalog.load();
         catalog.set_version(old.version());
@@ -201,6 +209,14 @@ impl Shared {
             self.catalog.store(Arc::new(catalog));
             self.compiled.write().clear();
         }
+        Ok(())
+    }
+
+    /// Reads how transactions begin, when the database is not Basalt's own.
+    pub(crate) async fn read_openings(&self) -> Result<(), SqlError> {
+        let Some(foreign) = self.foreign.lock().clone() else { return Ok(()) };
+        let openings = self.admin(async |client| Openings::read(client, &foreign).await).await?;
+        self.openings.store(Some(Arc::new(openings)));
         Ok(())
     }
 
@@ -236,7 +252,9 @@ impl Shared {
         lease.rest();
         // This connection belongs to this runtime, not to one that serves requests.
         lease.discard();
-        if is_super || bypasses {
+        if (is_super || bypasses) && self.options.foreign.is_some() {
+            tracing::warn!("requests run over the login {name}, which is a superuser or not bound by row policies");
+        } else if is_super || bypasses {
             return Err(SqlError::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("requests would run as {name}, whom row policies do not bind"),
@@ -286,8 +304,14 @@ impl Engine for PostgresEngine {
             }
             let statement = shared.statement(&run, &catalog)?;
             shared.runs.fetch_add(1, Ordering::Relaxed);
+            let openings = shared.openings.load_full();
+            let (opening, search_path) = match &openings {
+                Some(openings) => openings.of(&run, matches!(run.plan.action, Action::Read { .. }), &shared.search_path),
+                None => (request::Opening::default(), shared.search_path.as_str()),
+            };
             let facts = request::Shared {
-                search_path: &shared.search_path,
+                search_path,
+                opening,
                 catalog_version: catalog.version(),
                 is_prepared: shared.options.is_prepared,
                 is_code_dynamic: shared.is_code_dynamic.load(Ordering::Relaxed),

@@ -15,6 +15,7 @@
 //! | `introspect` | the catalog out of the system catalogs |
 //! | `migrate` | history, migrations, seeds |
 //! | `bootstrap` | what a new database gets, and what an existing one lacks |
+//! | `foreign` | databases that are not Basalt's own: one login, how transactions begin, settings in the database, its channel |
 //! | `error` | PostgreSQL's errors as they came |
 
 mod address;
@@ -23,6 +24,7 @@ mod bootstrap;
 mod connect;
 mod engine;
 mod error;
+mod foreign;
 mod introspect;
 mod migrate;
 mod options;
@@ -34,4 +36,5 @@ mod value;
 
 pub use bootstrap::{Contents, Examined, Found, Lacks, Refusal};
 pub use engine::PostgresEngine;
+pub use foreign::{Foreign, Notice};
 pub use options::PostgresOptions;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use basalt_types::{Clock, Secret, SystemClock};
 
+use crate::foreign::Foreign;
+
 /// Settings of a [`crate::PostgresEngine`].
 #[derive(Clone)]
 pub struct PostgresOptions {
@@ -29,6 +31,8 @@ pub struct PostgresOptions {
     pub schemas: Vec<String>,
     /// Schemas that follow in the search path.
     pub extra_search_path: Vec<String>,
+    /// The database is not Basalt's own: one login serves, `requests` and `admin` are its address.
+    pub foreign: Option<Foreign>,
     /// Parallel lanes of the pool: one for each thread that serves requests.
     pub lanes: usize,
     /// How often the database is asked whether its schema changed.
@@ -62,6 +66,7 @@ impl PostgresOptions {
             is_prepared: true,
             schemas: vec!["public".to_owned()],
             extra_search_path: vec!["public".to_owned(), "extensions".to_owned()],
+            foreign: None,
             lanes: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             watch_interval: Duration::from_secs(5),
             clock: Arc::new(SystemClock),

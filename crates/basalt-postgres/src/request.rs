@@ -22,6 +22,55 @@ use crate::pool::{Connection, Key, Lease};
 pub(crate) const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
      CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; BEGIN";
 
+/// How the transaction of a request begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening<'a> {
+    /// Takes back what an earlier request may have left, and begins.
+    pub(crate) begin: &'a str,
+    /// Sets what the role sets, with the login's rights.
+    pub(crate) settings: Option<&'a str>,
+    /// The role's own limit of time, in place of the request's.
+    pub(crate) statement_timeout: Option<&'a str>,
+    /// What runs as the role before the statement.
+    pub(crate) before: Option<&'a str>,
+}
+
+impl Default for Opening<'_> {
+    fn default() -> Self {
+        Self { begin: BEGIN, settings: None, statement_timeout: None, before: None }
+    }
+}
+
+impl Opening<'_> {
+    /// What the role sets, if anything.
+    pub(crate) async fn settings(&self, client: &tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
+        optional(client, self.settings).await
+    }
+
+    /// What runs as the role, if anything.
+    pub(crate) async fn before(&self, client: &tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
+        optional(client, self.before).await
+    }
+
+    /// All of it, in this order, sent together when first polled.
+    async fn open(
+        &self,
+        client: &tokio_postgres::Client,
+        set: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let (begun, chosen, set, before) =
+            join4(client.batch_execute(self.begin), self.settings(client), set, self.before(client)).await;
+        begun.and(chosen).and(set).and(before)
+    }
+}
+
+async fn optional(client: &tokio_postgres::Client, sql: Option<&str>) -> Result<(), tokio_postgres::Error> {
+    match sql {
+        Some(sql) => client.batch_execute(sql).await,
+        None => Ok(()),
+    }
+}
+
 /// What a request is, for the length of its transaction. The role comes last: no setting before it is read with its rights.
 pub(crate) const SETUP: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true), \
      pg_catalog.set_config('request.jwt.claims', $3, true), pg_catalog.set_config('request.method', $4, true), \
@@ -44,6 +93,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) is_prepared: bool,
     /// Code of the database's users can build statements of its own: what it prepared is looked for after each request.
     pub(crate) is_code_dynamic: bool,
+    pub(crate) opening: Opening<'a>,
 }
 
 /// Runs a request to its end.
@@ -96,7 +146,7 @@ pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, shared: &Shared<'a>) 
     let facts = run.session.request.as_deref();
     let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
     vec![
-        left_ms,
+        shared.opening.statement_timeout.unwrap_or(left_ms),
         shared.search_path,
         run.session.claims_text(),
         fact(|f| &f.method),
@@ -186,7 +236,7 @@ async fn transact(
     let rows = if shared.is_prepared {
         prepared(connection, run, statement, shared, &setup, &params, is_checked).await?
     } else {
-        unprepared(connection, statement, &setup, &params, is_checked).await?
+        unprepared(connection, statement, shared, &setup, &params, is_checked).await?
     };
     let mut answer =
         rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), |row| answer(row, run))?;
@@ -284,14 +334,14 @@ async fn prepared(
     let begin = setup_statement(connection, shared).await?;
     let key = Key::Plan(run.plan.id, run.session.role.clone());
     if let Some(known) = connection.prepared(&key, shared.catalog_version) {
-        return together(connection, &begin, setup, &known, params, is_checked).await;
+        return together(connection, (&shared.opening, &begin), setup, &known, params, is_checked).await;
     }
     let client = &connection.client;
     // Prepared after the role is set: names in schemas that the role may not use must not be found.
     let types: Vec<Type> = statement.binds.iter().map(declared).collect();
-    let (begun, set, made) =
-        join3(client.batch_execute(BEGIN), client.query(&begin, setup), client.prepare_typed(&statement.sql, &types)).await;
-    let made = begun.and(set).and(made);
+    let (opened, made) =
+        join(shared.opening.open(client, client.query(&begin, setup)), client.prepare_typed(&statement.sql, &types)).await;
+    let made = opened.and(made);
     let (rows, made) = match made {
         Ok(made) => (client.query(&made, params).await, Some(made)),
         Err(error) => (Err(error), None),
@@ -321,7 +371,7 @@ async fn finish(
 
 async fn together(
     connection: &Connection,
-    begin: &Statement,
+    (opening, begin): (&Opening<'_>, &Statement),
     setup: &[&(dyn ToSql + Sync)],
     known: &Statement,
     params: &[&(dyn ToSql + Sync)],
@@ -330,22 +380,16 @@ async fn together(
     let client = &connection.client;
     // Each is sent when first polled, in this order, before the first answer is awaited.
     if is_checked {
-        let (begun, set, rows) =
-            join3(client.batch_execute(BEGIN), client.query(begin, setup), client.query(known, params)).await;
-        return match begun.and(set).and(rows) {
+        let (opened, rows) = join(opening.open(client, client.query(begin, setup)), client.query(known, params)).await;
+        return match opened.and(rows) {
             Ok(rows) => Ok(rows),
             Err(failed) => finish(client, Err(failed), true).await,
         };
     }
-    let (begun, set, rows, ended) = join4(
-        client.batch_execute(BEGIN),
-        client.query(begin, setup),
-        client.query(known, params),
-        client.batch_execute("COMMIT"),
-    )
-    .await;
+    let opened = opening.open(client, client.query(begin, setup));
+    let (opened, rows, ended) = join3(opened, client.query(known, params), client.batch_execute("COMMIT")).await;
     // A COMMIT after a failure is a ROLLBACK, and succeeds.
-    let rows = begun.and(set).and(rows);
+    let rows = opened.and(rows);
     match (rows, ended) {
         (Ok(rows), Ok(())) => Ok(rows),
         (Err(failed), _) | (Ok(_), Err(failed)) => Err(error::of(&failed)),
@@ -356,6 +400,7 @@ async fn together(
 async fn unprepared(
     connection: &Connection,
     statement: &PgStatement,
+    shared: &Shared<'_>,
     setup: &[&(dyn ToSql + Sync)],
     params: &[&(dyn ToSql + Sync)],
     is_checked: bool,
@@ -364,8 +409,7 @@ async fn unprepared(
     let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
     let params: Vec<(&(dyn ToSql + Sync), Type)> =
         params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
-    let (begun, (set, rows)) =
-        join(client.batch_execute(BEGIN), join(client.query_typed(SETUP, &setup), client.query_typed(&statement.sql, &params)))
-            .await;
-    finish(client, begun.and(set).and(rows), is_checked).await
+    let opened = shared.opening.open(client, client.query_typed(SETUP, &setup));
+    let (opened, rows) = join(opened, client.query_typed(&statement.sql, &params)).await;
+    finish(client, opened.and(rows), is_checked).await
 }

@@ -33,6 +33,8 @@ pub struct RestConfig {
     pub aggregates: bool,
     /// Whether `Prefer: tx=rollback` is followed.
     pub allow_rollback: bool,
+    /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
+    pub tells_request: bool,
     /// Plans kept; beyond it the cache starts anew.
     pub max_plans: usize,
 }
@@ -55,6 +57,7 @@ impl Default for RestConfig {
             require_rls: false,
             aggregates: false,
             allow_rollback: false,
+            tells_request: false,
             max_plans: 4096,
         }
     }

@@ -104,8 +104,8 @@ impl Rest {
         let headers = request.headers();
         let (schema, names_schema) = self.schema(method, headers)?;
         let told;
-        let session = if self.plans.read_request(&self.engine.catalog()) {
-            told = Session { request: Some(Arc::new(request::facts(request))), ..session.clone() };
+        let session = if self.config.tells_request || self.plans.read_request(&self.engine.catalog()) {
+            told = Session { request: Some(Arc::new(request::facts(request, schema))), ..session.clone() };
             &told
         } else {
             session

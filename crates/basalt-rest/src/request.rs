@@ -10,7 +10,7 @@ use http::header::COOKIE;
 
 /// The facts of a request whose path is below `/rest/v1`. Of a header or cookie that comes twice the last counts; cookies are no headers.
 /// Source: PostgREST 16, "Transaction-scoped settings".
-pub fn facts(request: &Request<Bytes>) -> RequestFacts {
+pub fn facts(request: &Request<Bytes>, schema: &str) -> RequestFacts {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers: BTreeMap<&str, String> =
         request.headers().iter().filter(|(name, _)| *name != COOKIE).map(|(name, value)| (name.as_str(), text(value))).collect();
@@ -22,6 +22,7 @@ pub fn facts(request: &Request<Bytes>) -> RequestFacts {
         path: request.uri().path().to_owned(),
         headers: serde_json::json!(headers).to_string(),
         cookies: serde_json::json!(cookies).to_string(),
+        schema: schema.to_owned(),
     }
 }
 

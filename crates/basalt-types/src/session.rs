@@ -72,6 +72,8 @@ pub struct RequestFacts {
     pub headers: String,
     /// `request.cookies`: JSON object text.
     pub cookies: String,
+    /// The exposed schema it is about.
+    pub schema: String,
 }
 
 /// The caller of one request: everything grants, policies and limits depend on.

@@ -41,7 +41,9 @@ impl Admin {
             "/ready" => status(if engine.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }),
             "/health/live" => reply::health(true),
             "/health" | "/health/ready" => reply::health(engine.is_ready()),
-            "/metrics" => reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(self.metrics())),
+            "/metrics" => {
+                reply::with_type(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Bytes::from(self.metrics()))
+            }
             "/config" | "/schema_cache" if !self.is_ours(request) => {
                 reply::message(StatusCode::MISDIRECTED_REQUEST, "This is shown under an address or localhost only")
             }
