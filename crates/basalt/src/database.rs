@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::Failure;
 use crate::config::Settings;
+use crate::postgrest::Choice;
 use crate::project::Project;
 use crate::secrets::Secrets;
 
@@ -41,7 +42,8 @@ pub struct Asked {
     /// Run the seed on a PostgreSQL database that was not empty.
     #[arg(long)]
     seed: bool,
-    /// Whether missing roles, schemas and tables of the services are made in a PostgreSQL database that was not empty.
+    /// Whether missing roles, schemas and tables of the services are made in a PostgreSQL database that was not empty. `off` serves
+    /// any database as PostgREST does, with PGRST_… variables, no project folder and no API keys; see docs/postgrest.md.
     #[arg(long, value_enum, value_name = "WHEN")]
     bootstrap: Option<When>,
 }
@@ -50,7 +52,7 @@ pub struct Asked {
 enum When {
     /// Make what is missing.
     On,
-    /// Make nothing, even when the database is empty.
+    /// Make nothing, and serve as PostgREST does.
     Off,
 }
 
@@ -73,6 +75,20 @@ pub enum State {
 }
 
 impl Asked {
+    /// Whether a database is to be served as PostgREST serves it, with nothing made in it.
+    ///
+    /// # Errors
+    /// Flags that contradict each other.
+    pub fn serves_as_it_is(self, choice: &Choice) -> Result<bool, Failure> {
+        let is_chosen = choice.postgrest_config.is_some() || self.bootstrap == Some(When::Off);
+        if is_chosen && (self.migrate || self.seed || self.bootstrap == Some(When::On)) {
+            return Err(
+                "--bootstrap off makes nothing in the database: --migrate, --seed and --bootstrap on have no place there".into(),
+            );
+        }
+        Ok(is_chosen)
+    }
+
     /// What may be done to a database in this state.
     pub fn may(self, state: State) -> May {
         let is_own = state == State::Own;
@@ -174,8 +190,8 @@ fn prepare(
             Ok(State::Found)
         }
         (Found::Empty, None | Some(When::On)) => make().map(|()| State::Own),
-        (Found::Lacking(_), Some(When::On)) => make().map(|()| State::Found),
         (Found::Empty, Some(When::Off)) => Err("the database is empty, and --bootstrap off leaves it so".into()),
+        (Found::Lacking(_), Some(When::On)) => make().map(|()| State::Found),
         (Found::Lacking(lacks), _) => {
             Err(format!("the database has tables but lacks {}. Basalt makes them when asked: --bootstrap on", lacks.0.join(", "))
                 .into())

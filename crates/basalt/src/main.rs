@@ -7,6 +7,7 @@ mod database;
 mod glob;
 mod lock;
 mod log;
+mod postgrest;
 mod project;
 mod secrets;
 mod serve;
@@ -47,6 +48,18 @@ struct Place {
 }
 
 impl Place {
+    /// What of the command line counts when a database is served as it is.
+    fn given(&self, choice: &postgrest::Choice, listen: Option<&str>) -> Result<postgrest::Given, Failure> {
+        if self.admin_database.is_some() {
+            return Err("--bootstrap off serves over one login: --admin-database has no place there".into());
+        }
+        Ok(postgrest::Given {
+            file: choice.postgrest_config.clone(),
+            address: self.database.clone(),
+            listen: listen.map(str::to_owned),
+        })
+    }
+
     /// The project with its settings.
     fn open(&self, flags: &[Flag]) -> Result<(Project, Settings), Failure> {
         let project = Project::find(self.project.as_deref())?;

@@ -19,7 +19,7 @@ use crate::database::{self, Asked, Database};
 use crate::lock::ProjectLock;
 use crate::project::{Project, ProjectError};
 use crate::secrets::Secrets;
-use crate::{Failure, Place, control, log};
+use crate::{Failure, Place, control, log, postgrest};
 
 /// Apply new migrations and serve the project.
 #[derive(Debug, Args)]
@@ -29,6 +29,8 @@ pub struct Serve {
     listen: Option<String>,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    postgrest: postgrest::Choice,
     /// Allow publicly known secrets on a loopback listener.
     #[arg(long)]
     insecure_dev_keys: bool,
@@ -51,6 +53,9 @@ pub fn running_url(state: &Path) -> Option<String> {
 impl Serve {
     /// Runs the command.
     pub fn run(self, place: &Place) -> Result<(), Failure> {
+        if self.asked.serves_as_it_is(&self.postgrest)? {
+            return postgrest::run(&place.given(&self.postgrest, self.listen.as_deref())?);
+        }
         let (project, settings) = place.open(&listen_flag(self.listen.as_deref()))?;
         log::start(&settings.log_level, settings.log_format.as_deref());
         let state = project.make_state()?;
@@ -283,7 +288,7 @@ fn print_box(settings: &Settings, secrets: &Secrets) {
 }
 
 /// SIGTERM or Ctrl-C.
-async fn stop_signal() {
+pub async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::config::{Row, Settings};
 use crate::project::Project;
 use crate::secrets::Secrets;
-use crate::{Failure, Place};
+use crate::{Failure, Place, postgrest};
 
 /// Say what of the project runs, what does not and why, without touching anything.
 #[derive(Debug, Args)]
@@ -24,6 +24,11 @@ pub struct Doctor {
     /// As `serve` would be started.
     #[arg(long, value_name = "ADDR", requires = "config")]
     listen: Option<String>,
+    /// As `serve --bootstrap off` would be started.
+    #[arg(long, value_parser = ["off"], value_name = "off", requires = "config")]
+    bootstrap: Option<String>,
+    #[command(flatten)]
+    postgrest: postgrest::Choice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +43,9 @@ const MASK: &str = "(secret)";
 impl Doctor {
     /// Runs the command: fails when something would be refused.
     pub fn run(self, place: &Place) -> Result<(), Failure> {
+        if self.bootstrap.is_some() || self.postgrest.postgrest_config.is_some() {
+            return postgrest::show(&place.given(&self.postgrest, None)?, self.json || self.output == Form::Json);
+        }
         let (project, mut settings) = place.open(&crate::serve::listen_flag(self.listen.as_deref()))?;
         let is_json = self.json || self.output == Form::Json;
         if self.config {

@@ -44,6 +44,11 @@ impl Environment {
         Self(all)
     }
 
+    /// The process's environment alone.
+    pub fn of_process() -> Self {
+        Self::read(&[], Path::new("."))
+    }
+
     /// Made-up variables, for tests.
     #[cfg(test)]
     pub fn of(pairs: &[(&str, &str)]) -> Self {

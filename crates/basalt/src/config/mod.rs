@@ -24,7 +24,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:54321";
 pub struct ConfigError(pub String);
 
 /// Reads `ADDR:PORT`, `:PORT` or `PORT`.
-fn parse_listen(text: &str) -> Option<SocketAddr> {
+pub fn parse_listen(text: &str) -> Option<SocketAddr> {
     let full = match text.strip_prefix(':') {
         Some(port) => format!("0.0.0.0:{port}"),
         None if text.bytes().all(|b| b.is_ascii_digit()) => format!("127.0.0.1:{text}"),

@@ -110,7 +110,9 @@ impl Settings {
                     None if entry.name.starts_with(APP_SETTINGS) => {
                         self.app.insert(entry.name.clone(), entry.value.clone());
                     }
-                    None => self.idle.push((format!("{label}:{} {}", entry.line, entry.name), "PostgREST has no such parameter".into())),
+                    None => self
+                        .idle
+                        .push((format!("{label}:{} {}", entry.line, entry.name), "PostgREST has no such parameter".into())),
                 }
             }
         }
@@ -274,6 +276,19 @@ impl Settings {
     pub fn tx_end(&self) -> TxEnd {
         let word = self.text("db-tx-end").unwrap_or("commit");
         TxEnd { rolls_back: word.starts_with("rollback"), may_be_asked: word.ends_with("-allow-override") }
+    }
+
+    /// Takes what a reload changes; what it does not change stays as it was.
+    pub fn take_reloaded(&mut self, newer: Self) {
+        let kept: Vec<(&'static str, Option<Value>)> =
+            table::ALL.iter().filter(|p| !p.reloads).map(|p| (p.name, self.values.get(p.name).cloned())).collect();
+        *self = newer;
+        for (name, value) in kept {
+            match value {
+                Some(value) => self.values.insert(name, value),
+                None => self.values.remove(name),
+            };
+        }
     }
 
     /// A configuration file that says what is in force, secrets masked.

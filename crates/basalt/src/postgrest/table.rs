@@ -51,11 +51,6 @@ pub struct Parameter {
 }
 
 impl Parameter {
-    /// Its name in the environment.
-    pub fn variable(&self) -> String {
-        variable(self.name)
-    }
-
     /// Its name in the database, less `pgrst.`.
     pub fn database_name(&self) -> String {
         self.name.replace('-', "_")
@@ -124,25 +119,72 @@ pub static ALL: &[Parameter] = &[
     ),
     renamed("max-rows", row("db-max-rows", Kind::Integer(0, 1 << 53), None, ReloadDatabase, AS_THERE)),
     row("db-plan-enabled", Kind::Boolean, Some("false"), ReloadDatabase, AS_THERE),
-    row("db-pool", Kind::Integer(1, 10_000), Some("10"), Start, Served("Connections for requests; the schema cache and the channel have one more each.")),
+    row(
+        "db-pool",
+        Kind::Integer(1, 10_000),
+        Some("10"),
+        Start,
+        Served("Connections for requests; the schema cache and the channel have one more each."),
+    ),
     row("db-pool-acquisition-timeout", SECONDS, Some("10"), Start, AS_THERE),
-    renamed("db-pool-timeout", row("db-pool-max-idletime", SECONDS, Some("30"), Start, Nothing("a connection is kept as long as it is good"))),
+    renamed(
+        "db-pool-timeout",
+        row("db-pool-max-idletime", SECONDS, Some("30"), Start, Nothing("a connection is kept as long as it is good")),
+    ),
     row("db-pool-max-lifetime", SECONDS, Some("1800"), Start, Nothing("a connection is kept as long as it is good")),
-    row("db-pool-automatic-recovery", Kind::Boolean, Some("true"), Start, Served("false: a database that cannot be reached at the start ends the program, as does the loss of the channel's connection.")),
+    row(
+        "db-pool-automatic-recovery",
+        Kind::Boolean,
+        Some("true"),
+        Start,
+        Served(
+            "false: a database that cannot be reached at the start ends the program, as does the loss of the channel's connection.",
+        ),
+    ),
     renamed("pre-request", row("db-pre-request", Kind::Text, None, ReloadDatabase, AS_THERE)),
     row("db-prepared-statements", Kind::Boolean, Some("true"), StartDatabase, Served("Changes at a start, not at a reload.")),
     renamed("root-spec", row("db-root-spec", Kind::Text, None, ReloadDatabase, AS_THERE)),
     renamed("db-schema", row("db-schemas", Kind::List, Some("public"), ReloadDatabase, AS_THERE)),
     row("db-tx-end", TX_END, Some("commit"), ReloadDatabase, AS_THERE),
-    row("db-uri", Kind::Secret, Some("postgresql://"), Start, Served("`--database` wins over it. `@FILE` and libpq's variables work.")),
+    row(
+        "db-uri",
+        Kind::Secret,
+        Some("postgresql://"),
+        Start,
+        Served("`--database` wins over it. `@FILE` and libpq's variables work."),
+    ),
     row("jwt-aud", Kind::Text, None, ReloadDatabase, AS_THERE),
     renamed("role-claim-key", row("jwt-role-claim-key", Kind::Text, Some("$.role"), ReloadDatabase, Served("Both notations."))),
-    row("jwt-secret", Kind::Secret, None, ReloadDatabase, Served("A text, a JSON Web Key, a set of them, or `@FILE`. RSA, P-256, P-384, Ed25519 and oct keys verify.")),
+    row(
+        "jwt-secret",
+        Kind::Secret,
+        None,
+        ReloadDatabase,
+        Served("A text, a JSON Web Key, a set of them, or `@FILE`. RSA, P-256, P-384, Ed25519 and oct keys verify."),
+    ),
     renamed("secret-is-base64", row("jwt-secret-is-base64", Kind::Boolean, Some("false"), ReloadDatabase, AS_THERE)),
-    row("jwt-cache-max-entries", Kind::Integer(0, 10_000_000), Some("1000"), ReloadDatabase, Served("When it is full it begins anew. Each core also knows the 256 headers it last saw.")),
-    row("log-level", Kind::Choice(&["crit", "error", "warn", "info", "debug"]), Some("error"), Start, Served("To standard error, one line a request, without its query string. Changes at a start.")),
+    row(
+        "jwt-cache-max-entries",
+        Kind::Integer(0, 10_000_000),
+        Some("1000"),
+        ReloadDatabase,
+        Served("When it is full it begins anew. Each core also knows the 256 headers it last saw."),
+    ),
+    row(
+        "log-level",
+        Kind::Choice(&["crit", "error", "warn", "info", "debug"]),
+        Some("error"),
+        Start,
+        Served("To standard error, one line a request, without its query string. Changes at a start."),
+    ),
     row("log-query", Kind::Boolean, Some("false"), Start, Served("Changes at a start. Texts of statements, without values.")),
-    row("openapi-mode", Kind::Choice(&["follow-privileges", "ignore-privileges", "disabled"]), Some("follow-privileges"), ReloadDatabase, AS_THERE),
+    row(
+        "openapi-mode",
+        Kind::Choice(&["follow-privileges", "ignore-privileges", "disabled"]),
+        Some("follow-privileges"),
+        ReloadDatabase,
+        AS_THERE,
+    ),
     row("openapi-security-active", Kind::Boolean, Some("false"), ReloadDatabase, AS_THERE),
     row("openapi-server-proxy-uri", Kind::Text, None, ReloadDatabase, AS_THERE),
     row("server-cors-allowed-origins", Kind::List, None, ReloadDatabase, AS_THERE),
@@ -153,7 +195,13 @@ pub static ALL: &[Parameter] = &[
     row("server-timing-enabled", Kind::Boolean, Some("false"), ReloadDatabase, AS_THERE),
     row("server-unix-socket", Kind::Text, None, Start, AS_THERE),
     row("server-unix-socket-mode", Kind::Mode, Some("660"), Start, AS_THERE),
-    row("url-use-legacy-target-names", Kind::Boolean, Some("true"), ReloadDatabase, Nothing("embedded resources are addressed as without it: by alias where there is one")),
+    row(
+        "url-use-legacy-target-names",
+        Kind::Boolean,
+        Some("true"),
+        ReloadDatabase,
+        Nothing("embedded resources are addressed as without it: by alias where there is one"),
+    ),
 ];
 
 const ADMIN: &str = "Also `/config` (secrets masked), `/health/live` and `/health/ready`.";

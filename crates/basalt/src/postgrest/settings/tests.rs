@@ -23,8 +23,10 @@ fn the_database_wins_over_the_environment_and_that_over_the_file() {
     ]);
     let database = [("db_anon_role", "db"), ("server_port", "9"), ("jwt_secret", "0123456789012345678901234567890123")];
     let database: Vec<(String, String)> = database.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    let settings = Settings::read(&Sources { env: &env, file: Some(&path), address: None, database: &database }).expect("settings");
-    let origin = |name: &str| settings.rows().find(|(p, _)| p.name == name).and_then(|(_, v)| Some(v?.origin.clone())).unwrap_or_default();
+    let settings =
+        Settings::read(&Sources { env: &env, file: Some(&path), address: None, database: &database }).expect("settings");
+    let origin =
+        |name: &str| settings.rows().find(|(p, _)| p.name == name).and_then(|(_, v)| Some(v?.origin.clone())).unwrap_or_default();
     assert_eq!(settings.list("db-schemas"), ["older name"]);
     assert_eq!((settings.text("db-anon-role"), origin("db-anon-role").as_str()), (Some("db"), "database pgrst.db_anon_role"));
     assert_eq!((settings.integer("db-max-rows"), origin("db-max-rows")), (Some(5), format!("{}:3", path.display())));
@@ -77,7 +79,11 @@ fn what_cannot_be_used_is_refused() {
 fn values_as_postgrest_reads_them() {
     let long = "a secret that is long enough for any one";
     for (text, expected) in [("TRUE", true), ("True", true), ("1", true), ("0", false), ("false", false)] {
-        assert_eq!(read(&[("PGRST_DB_PLAN_ENABLED", text)], &[]).expect("settings").boolean("db-plan-enabled"), expected, "{text}");
+        assert_eq!(
+            read(&[("PGRST_DB_PLAN_ENABLED", text)], &[]).expect("settings").boolean("db-plan-enabled"),
+            expected,
+            "{text}"
+        );
     }
     let empty = read(&[("PGRST_DB_ANON_ROLE", ""), ("PGRST_DB_EXTRA_SEARCH_PATH", "")], &[]).expect("settings");
     assert_eq!((empty.text("db-anon-role"), empty.list("db-extra-search-path").len()), (None, 0));
