@@ -8,8 +8,8 @@ use basalt_sql::typed::{Expr, ExprKind, Param, RangeId};
 use basalt_types::pg::oid;
 use basalt_types::{SqlError, SqlState, TypeRef, Value};
 
-use super::Resolver;
 use super::error::ResolveError;
+use super::{Resolver, native};
 use crate::ask::{Field, IsValue, JsonKey, LiteralId, Operand, Operator};
 
 /// A row source and the relation whose columns it has.
@@ -111,7 +111,18 @@ impl<'c> Resolver<'c> {
                 JsonKey::Key(key) => Expr::new(ExprKind::Const(Value::Text(key.clone())), TypeRef::of(oid::TEXT)),
                 JsonKey::Index(at) => Expr::new(ExprKind::Const(Value::Int(i64::from(*at))), TypeRef::of(oid::INT4)),
             };
-            expr = analyze::operator(if step.as_text { "->>" } else { "->" }, Some(expr), key, self.catalog)?;
+            let arrow = if step.as_text { "->>" } else { "->" };
+            expr = if self.catalog.is_native() {
+                native::json_step(arrow, expr, key)
+            } else {
+                // A key is a literal to PostgreSQL's messages.
+                analyze::operator(arrow, Some(expr), key, self.catalog).map_err(|mut failed| {
+                    if let (JsonKey::Key(_), Some(stem)) = (&step.key, failed.error.message.strip_suffix(" text")) {
+                        failed.error.message = format!("{stem} unknown");
+                    }
+                    failed
+                })?
+            };
         }
         Ok(expr)
     }
@@ -148,7 +159,14 @@ impl<'c> Resolver<'c> {
             (op, Operand::Any(id)) => self.quantified(symbol(op), left, Param::Literal(*id), false),
             (op, Operand::All(id)) => self.quantified(symbol(op), left, Param::Literal(*id), true),
             (op, Operand::Value(id) | Operand::List(id)) => {
-                Ok(analyze::operator(symbol(op), Some(left), literal(*id), self.catalog)?)
+                let test = analyze::operator(symbol(op), Some(left), literal(*id), self.catalog)?;
+                if self.catalog.base_type(test.ty).oid != oid::BOOL {
+                    // Some symbols compute: `<<` of integers.
+                    let ty = self.catalog.format_type(test.ty);
+                    let message = format!("argument of WHERE must be type boolean, not type {ty}");
+                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into());
+                }
+                Ok(test)
             }
         }
     }

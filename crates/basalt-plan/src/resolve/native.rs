@@ -21,6 +21,20 @@ fn operation(symbol: &'static str, left: Expr, right: Expr) -> Expr {
     bool_expr(ExprKind::Op { symbol, imp: SERVER, args: vec![left, right] })
 }
 
+/// One step into a document; a key has no type.
+pub(super) fn json_step(arrow: &'static str, document: Expr, mut key: Expr) -> Expr {
+    let is_json = document.ty.oid == oid::JSON;
+    if key.ty.oid == oid::TEXT {
+        key.ty = TypeRef::of(oid::UNKNOWN);
+    }
+    let ty = match (arrow, is_json) {
+        ("->>", _) => oid::TEXT,
+        (_, true) => oid::JSON,
+        (_, false) => oid::JSONB,
+    };
+    Expr::new(ExprKind::Op { symbol: arrow, imp: SERVER, args: vec![document, key] }, TypeRef::of(ty))
+}
+
 /// Without a schema, as its messages name it: the server looks into its own first.
 fn call(name: &'static str, args: Vec<Expr>, ty: Oid) -> Expr {
     Expr::new(ExprKind::Func { schema: "", name, imp: SERVER, args }, TypeRef::of(ty))

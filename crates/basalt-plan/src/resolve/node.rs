@@ -3,6 +3,7 @@
 use basalt_catalog::Relation;
 use basalt_sql::analyze;
 use basalt_sql::tree::JoinKind;
+use basalt_sql::typed::walk::{Visitor, walk_expr};
 use basalt_sql::typed::{Body, Expr, ExprKind, From, JsonShape, Order, Query, RangeId, Target};
 use basalt_types::pg::oid;
 use basalt_types::{SqlError, SqlState, TypeRef, Value};
@@ -22,6 +23,8 @@ struct Parts<'c, 'n> {
     has_aggregate: bool,
     /// To-one embeds whose rows are joined.
     joined: Vec<(&'n Embed, Level<'c>)>,
+    /// Of a joined level, what is not null where it has a row: what `count()` counts there.
+    row: Option<Expr>,
 }
 
 /// The other end of an embed.
@@ -41,9 +44,13 @@ impl<'c> Resolver<'c> {
         from: Vec<From>,
         conditions: Option<Expr>,
     ) -> Result<Query, ResolveError> {
-        let parts = Parts { targets: Vec::new(), from, group_by: Vec::new(), has_aggregate: false, joined: Vec::new() };
+        let parts =
+            Parts { targets: Vec::new(), from, group_by: Vec::new(), has_aggregate: false, joined: Vec::new(), row: None };
         let mut parts = self.select(level, node, parts)?;
         let order_by = self.order(level, node, &mut parts)?;
+        if parts.has_aggregate {
+            grouped(level, &parts, &order_by)?;
+        }
         let mut query = plain_query(parts.targets, parts.from, conditions);
         if parts.has_aggregate
             && let Body::Select(select) = &mut query.body
@@ -81,10 +88,8 @@ impl<'c> Resolver<'c> {
                 if shape == JsonShape::Object && embed.node.limit.is_none() {
                     query.limit = None;
                 }
-                for attnum in found.near_columns() {
-                    parts.group_by.push(level.at(attnum)?);
-                }
                 let expr = Expr::new(ExprKind::JsonRows { query: Box::new(query), shape }, TypeRef::of(oid::JSON));
+                parts.group_by.push(expr.clone());
                 parts.targets.push(Target { expr, name: name_of(embed).to_owned() });
             }
         }
@@ -104,7 +109,7 @@ impl<'c> Resolver<'c> {
                 Item::Field { field, alias, cast, aggregate, aggregate_cast } => {
                     let name = alias.clone().unwrap_or_else(|| output_name(field, *aggregate));
                     let mut expr = match (aggregate, field.name.as_str()) {
-                        (Some(Aggregate::Count), "*") => None,
+                        (Some(Aggregate::Count), "*") => parts.row.clone(),
                         _ => Some(self.field(level, field)?),
                     };
                     if let (Some(inner), Some(cast)) = (expr.take_if(|_| cast.is_some()), cast) {
@@ -150,7 +155,13 @@ impl<'c> Resolver<'c> {
     ) -> Result<Parts<'c, 'n>, ResolveError> {
         let child = self.join_one(level, embed, found, &mut parts)?;
         let inner = std::mem::take(&mut parts.joined);
+        let row = match &found.link {
+            Link::Key { columns, .. } => columns.first().map(|(_, there)| child.at(*there)).transpose()?,
+            _ => None,
+        };
+        let outer = std::mem::replace(&mut parts.row, row);
         let mut parts = self.select(&child, &embed.node, parts)?;
+        parts.row = outer;
         parts.joined = inner;
         parts.joined.push((embed, child));
         Ok(parts)
@@ -306,7 +317,7 @@ impl<'c> Resolver<'c> {
         Ok(analyze::operator("=", Some(a), b, self.catalog)?)
     }
 
-    fn order(&mut self, level: &Level<'c>, node: &Node, parts: &mut Parts<'c, '_>) -> Result<Vec<Order>, ResolveError> {
+    fn order<'n>(&mut self, level: &Level<'c>, node: &'n Node, parts: &mut Parts<'c, 'n>) -> Result<Vec<Order>, ResolveError> {
         let mut keys = Vec::with_capacity(node.order.len());
         for term in &node.order {
             let expr = match &term.relation {
@@ -324,13 +335,13 @@ impl<'c> Resolver<'c> {
     }
 
     /// `rel(column)`: the column of a to-one embed, whose row is joined once.
-    fn related(
+    fn related<'n>(
         &mut self,
         level: &Level<'c>,
-        node: &Node,
+        node: &'n Node,
         name: &str,
         term: &OrderTerm,
-        parts: &mut Parts<'c, '_>,
+        parts: &mut Parts<'c, 'n>,
     ) -> Result<Expr, ResolveError> {
         let embed = embed_named(node, name).ok_or_else(|| ResolveError::NotEmbedded(name.to_owned()))?;
         if let Some((_, child)) = parts.joined.iter().find(|(e, _)| std::ptr::eq(*e, embed)) {
@@ -341,8 +352,11 @@ impl<'c> Resolver<'c> {
             let target = name_of(embed).to_owned();
             return Err(ResolveError::RelatedOrderNotToOne { origin: level.relation.name.clone(), target });
         }
-        let child = self.join_one(level, embed, &found, parts)?;
-        self.field(&child, &term.field)
+        let mut child = self.join_one(level, embed, &found, parts)?;
+        child.alias = aggregate_alias(level, embed);
+        let field = self.field(&child, &term.field);
+        parts.joined.push((embed, child));
+        field
     }
 
     /// The rows a write returned, as a source.
@@ -352,6 +366,42 @@ impl<'c> Resolver<'c> {
         let rows = Rows::Written(std::cell::RefCell::new(Vec::new()));
         (Level { relation, range, alias: relation.name.clone(), rows, depth: 0 }, from)
     }
+}
+
+/// Whether an order by these keys has a meaning for groups: 42803 when a column in them is neither grouped nor decided by what is.
+fn grouped(level: &Level<'_>, parts: &Parts<'_, '_>, order_by: &[Order]) -> Result<(), ResolveError> {
+    struct Loose<'p>(&'p [Expr], Vec<(RangeId, i16)>);
+    impl Visitor for Loose<'_> {
+        fn expr(&mut self, expr: &Expr) {
+            if self.0.contains(expr) {
+                return;
+            }
+            if let ExprKind::Column { range, column } = expr.kind {
+                self.1.push((range, column));
+            }
+            walk_expr(self, expr);
+        }
+    }
+    let mut loose = Loose(&parts.group_by, Vec::new());
+    order_by.iter().for_each(|key| loose.expr(&key.expr));
+    let is_grouped = |attnum: i16| level.at(attnum).is_ok_and(|column| parts.group_by.contains(&column));
+    let by_key = level.relation.primary_key().is_some_and(|key| key.iter().all(|attnum| is_grouped(*attnum)));
+    for (range, column) in loose.1 {
+        let (alias, relation) = match parts.joined.iter().find(|(_, child)| child.range == range) {
+            Some((embed, child)) => (aggregate_alias(level, embed), child.relation),
+            None if range == level.range && by_key => continue,
+            None => (level.alias.clone(), level.relation),
+        };
+        let name = relation.column_at(column).map(|c| c.name.as_str()).unwrap_or_default();
+        let message = format!("column \"{alias}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function");
+        return Err(SqlError::new(SqlState::GROUPING_ERROR, message).into());
+    }
+    Ok(())
+}
+
+/// What the original calls the rows of an embed where its parent names them.
+fn aggregate_alias(level: &Level<'_>, embed: &Embed) -> String {
+    format!("{}_{}_{}", level.relation.name, name_of(embed), level.depth + 1)
 }
 
 /// The name of an embed in the answer, and by which filters and orders address it.

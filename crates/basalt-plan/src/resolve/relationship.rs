@@ -58,14 +58,6 @@ impl Relationship<'_> {
     pub fn is_to_one(&self) -> bool {
         matches!(self.link, Link::Key { kind: Kind::ManyToOne | Kind::OneToOne, .. })
     }
-
-    /// The columns of the table here.
-    pub fn near_columns(&self) -> Vec<i16> {
-        match &self.link {
-            Link::Key { columns, .. } => columns.iter().map(|(here, _)| *here).collect(),
-            Link::Junction { near, .. } => near.iter().map(|(here, _)| *here).collect(),
-        }
-    }
 }
 
 /// Finds the relationship an embed names.

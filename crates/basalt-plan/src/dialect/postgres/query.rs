@@ -1,7 +1,7 @@
 //! Queries.
 
 use basalt_sql::tree::{JoinKind, SetOp};
-use basalt_sql::typed::{Body, From, Query, Select};
+use basalt_sql::typed::{Body, ExprKind, From, Query, Select};
 use basalt_types::SqlError;
 
 use super::printer::{Names, Printer, Source};
@@ -107,7 +107,17 @@ impl Printer<'_> {
         }
         if !select.group_by.is_empty() {
             self.raw(" GROUP BY ");
-            self.list(&select.group_by)?;
+            for (i, key) in select.group_by.iter().enumerate() {
+                self.raw(if i == 0 { "" } else { ", " });
+                // A subquery that is printed twice has two names and is two expressions: it is grouped by its place.
+                let place = select.targets.iter().position(|target| target.expr == *key);
+                match (&key.kind, place) {
+                    (ExprKind::JsonRows { .. } | ExprKind::Scalar(_), Some(at)) => {
+                        self.raw(&(at + 1).to_string());
+                    }
+                    _ => self.expr(key)?,
+                }
+            }
         }
         if let Some(having) = &select.having {
             self.raw(" HAVING ");

@@ -227,11 +227,12 @@ pub(super) const ROWS: &str = "
     && inet inet bool network_overlap
 ";
 
-/// Operators that PostgreSQL has (full text, ranges, vectors, JSON paths, trigrams) and no table here does: refused by name.
+/// Operators that PostgreSQL has (full text, vectors, JSON paths, trigrams) and no table here does: refused by name. Those of ranges are not
+/// among them: without their types PostgreSQL has them neither.
 pub fn is_known_elsewhere(symbol: &str) -> bool {
     #[rustfmt::skip]
-    const SYMBOLS: [&str; 31] = [
-        "@@", "@@@", "@?", "<->", "<=>", "<#>", "<+>", "<~>", "<%>", "-|-", "&<", "&>", "&<|", "|&>", "<<|", "|>>", "##", "?#", "?-", "?||", "?-|",
+    const SYMBOLS: [&str; 28] = [
+        "@@", "@@@", "@?", "<->", "<=>", "<#>", "<+>", "<~>", "<%>", "&<|", "|&>", "<<|", "|>>", "##", "?#", "?-", "?||", "?-|",
         "~=", "!!", "%>", "<%", "%>>", "<<%", "<<->", "<->>", "#", "~<=~",
     ];
     SYMBOLS.contains(&symbol)
