@@ -88,6 +88,11 @@ const REFUSED: &str = "SELECT format('reading and writing %s', o.name), \
              OR NOT has_table_privilege(o.oid, 'INSERT') OR NOT has_table_privilege(o.oid, 'UPDATE') \
              OR NOT has_table_privilege(o.oid, 'DELETE') OR row_security_active(o.oid)) \
      UNION ALL \
+     SELECT format('reading %s', o.name), \
+         format('GRANT USAGE ON SCHEMA supabase_migrations TO %1$I; GRANT SELECT ON ALL TABLES IN SCHEMA supabase_migrations TO %1$I', current_user) \
+     FROM objects AS o WHERE o.name IN ('supabase_migrations.schema_migrations', 'supabase_migrations.basalt_checksums') \
+         AND (NOT has_schema_privilege(o.namespace, 'USAGE') OR NOT has_table_privilege(o.oid, 'SELECT')) \
+     UNION ALL \
      SELECT format('authenticator becoming %s', r.name), format('GRANT %I TO authenticator', r.name) \
      FROM (VALUES ('anon'), ('authenticated'), ('service_role')) AS r (name) \
      WHERE CASE WHEN to_regrole('authenticator') IS NULL OR to_regrole(r.name) IS NULL THEN false \

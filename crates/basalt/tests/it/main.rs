@@ -7,6 +7,7 @@
 //! - `kill_nine.rs`: the process killed under load;
 //! - `bounded.rs`: one user's requests while strangers send the worst they can;
 //! - `hostile.rs`: the case files of `tests/cases/hostile`;
+//! - `takeover.rs`: a database that Supabase made;
 //! - `footprint.rs`: time to ready and memory.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs)] // a test: what cannot be set up has failed
 
@@ -20,3 +21,4 @@ mod kill_nine;
 mod postgres;
 mod serving;
 mod support;
+mod takeover;
