@@ -37,6 +37,29 @@ pub struct Run {
     pub limits: Limits,
     /// Roll back instead of committing (`Prefer: tx=rollback`, where allowed).
     pub rollback: bool,
+    /// The time zone that moments are shown and read in (`Prefer: timezone=…`); `None`: UTC on SQLite, the role's own on PostgreSQL.
+    /// One that does not exist is 22023 `invalid value for parameter "TimeZone": "…"`.
+    pub timezone: Option<Arc<str>>,
+    /// Answer how the statement would be run instead of its rows. Boxed: it is rare.
+    pub explain: Option<Box<Explain>>,
+}
+
+/// How a statement is to be explained. What an engine cannot tell is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools)] // EXPLAIN's own options
+pub struct Explain {
+    /// A JSON document instead of lines of text.
+    pub json: bool,
+    /// Run it, and say what was found. Effects are those of running it.
+    pub analyze: bool,
+    /// More about each node.
+    pub verbose: bool,
+    /// Settings that differ from their defaults.
+    pub settings: bool,
+    /// Pages read and written.
+    pub buffers: bool,
+    /// Log written.
+    pub wal: bool,
 }
 
 /// Bounds of one statement.
@@ -59,7 +82,7 @@ impl Limits {
 /// What a plan answered.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answer {
-    /// The body in the plan's output format; empty for [`basalt_plan::plan::Output::None`].
+    /// The body in the plan's output format; empty for [`basalt_plan::plan::Output::None`]. Of [`Run::explain`]: the explanation.
     pub body: Bytes,
     /// Rows in the body, or rows affected when there is none.
     pub rows: u64,

@@ -187,6 +187,8 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let now = self.clock.now();
+        #[allow(clippy::disallowed_methods)] // monotonic time that passed
+        let began = self.surfaces.rest.is_timed().then(Instant::now);
         let session = match self.known_session(request.headers(), now) {
             Some(session) => Ok(session),
             None => match self.identity(&request) {
@@ -196,10 +198,14 @@ impl Gateway {
                 Err(refused) => return refusal(refused),
             },
         };
-        let request = match collect(&self.config, request).await {
+        let took = began.map(|began| began.elapsed());
+        let mut request = match collect(&self.config, request).await {
             Ok(request) => request,
             Err(response) => return response,
         };
+        if let Some(took) = took {
+            request.extensions_mut().insert(basalt_rest::TokenTime(took));
+        }
         match session {
             Ok(session) => self.surfaces.rest.handle_below(prefix, &session, request).await,
             Err(response) => *response,

@@ -150,7 +150,7 @@ async fn one(
     let left = left.as_millis().max(1).to_string();
     let setup = request::settings(run, &left, shared);
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
-    let rows = if shared.is_prepared {
+    let rows = if shared.is_prepared && run.timezone.is_none() {
         prepared(connection, run, statement, shared, &setup, &params).await?
     } else {
         let client = &connection.client;
@@ -158,7 +158,7 @@ async fn one(
         let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
         let (forgot, set, before, rows) = join4(
             client.batch_execute(FORGET),
-            client.query_typed(request::SETUP, &setup),
+            client.query_typed(request::setup_of(setup.len()), &setup),
             shared.opening.before(client),
             client.query_typed(&statement.sql, &params),
         )

@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
-use basalt_engine::{Answer, Run, RunError};
+use basalt_engine::{Answer, Explain, Run, RunError};
 use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal, total};
 use basalt_plan::plan::{Action, Literal, Output};
 use basalt_types::{SqlError, SqlState};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{join, join3, join4};
-use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Row, Statement};
 
 use crate::error;
@@ -76,6 +76,19 @@ pub(crate) const SETUP: &str = "SELECT pg_catalog.set_config('statement_timeout'
      pg_catalog.set_config('request.jwt.claims', $3, true), pg_catalog.set_config('request.method', $4, true), \
      pg_catalog.set_config('request.path', $5, true), pg_catalog.set_config('request.headers', $6, true), \
      pg_catalog.set_config('request.cookies', $7, true), pg_catalog.set_config('role', $8, true)";
+
+/// How many parameters it has.
+const SETUP_PARAMS: usize = 8;
+
+/// As [`SETUP`], in a time zone. PostgreSQL itself refuses one that does not exist.
+const SETUP_IN_ZONE: &str = "SELECT pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true), \
+     pg_catalog.set_config('request.jwt.claims', $3, true), pg_catalog.set_config('request.method', $4, true), \
+     pg_catalog.set_config('request.path', $5, true), pg_catalog.set_config('request.headers', $6, true), \
+     pg_catalog.set_config('request.cookies', $7, true), pg_catalog.set_config('timezone', $9, true), \
+     pg_catalog.set_config('role', $8, true)";
+
+/// Ends a transaction that is not to stay. What waits for its end is checked first, so that the answer is that of a commit.
+const UNDO: &str = "SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK";
 
 /// How much later than the server's own the driver's deadline is.
 pub(crate) const GRACE: Duration = Duration::from_millis(1500);
@@ -141,11 +154,11 @@ pub(crate) async fn settle(mut lease: Lease, failed: Option<&SqlError>, shared: 
     }
 }
 
-/// The parameters of [`SETUP`].
+/// The parameters of [`SETUP`], and one more where the request has a time zone.
 pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, shared: &Shared<'a>) -> Vec<&'a str> {
     let facts = run.session.request.as_deref();
     let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
-    vec![
+    let mut all = vec![
         shared.opening.statement_timeout.unwrap_or(left_ms),
         shared.search_path,
         run.session.claims_text(),
@@ -154,7 +167,14 @@ pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, shared: &Shared<'a>) 
         fact(|f| &f.headers),
         fact(|f| &f.cookies),
         run.session.role.as_str(),
-    ]
+    ];
+    all.extend(run.timezone.as_deref());
+    all
+}
+
+/// The statement that takes so many of [`settings`].
+pub(crate) fn setup_of(settings: usize) -> &'static str {
+    if settings > SETUP_PARAMS { SETUP_IN_ZONE } else { SETUP }
 }
 
 /// The parameters' texts.
@@ -233,10 +253,18 @@ async fn transact(
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     // A check after the statement may take everything back, so COMMIT cannot be on its way already.
     let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run) || statement.explain.is_some();
-    let rows = if shared.is_prepared {
+    if let Some(explain) = run.explain.as_deref() {
+        let sql = format!("{} {}", explain_options(explain), statement.sql);
+        let rows = unprepared(connection, (&sql, &statement.binds), shared, &setup, &params, run.rollback).await?;
+        if run.rollback {
+            undo(connection).await?;
+        }
+        return explanation(&rows).map_err(RunError::from);
+    }
+    let rows = if shared.is_prepared && run.timezone.is_none() {
         prepared(connection, run, statement, shared, &setup, &params, is_checked).await?
     } else {
-        unprepared(connection, statement, shared, &setup, &params, is_checked).await?
+        unprepared(connection, (&statement.sql, &statement.binds), shared, &setup, &params, is_checked).await?
     };
     let mut answer =
         rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), |row| answer(row, run))?;
@@ -247,11 +275,61 @@ async fn transact(
             Err(error) => verdict = Err(error.into()),
         }
     }
-    if is_checked {
-        let end = if run.rollback || verdict.is_err() { "ROLLBACK" } else { "COMMIT" };
+    if is_checked && run.rollback && verdict.is_ok() {
+        undo(connection).await?;
+    } else if is_checked {
+        let end = if verdict.is_err() { "ROLLBACK" } else { "COMMIT" };
         connection.client.batch_execute(end).await.map_err(|e| error::of(&e))?;
     }
     verdict.map(|()| answer)
+}
+
+/// Takes a transaction back as if it had been committed.
+async fn undo(connection: &Connection) -> Result<(), SqlError> {
+    let undone = connection.client.batch_execute(UNDO).await;
+    if undone.is_err() {
+        connection.client.batch_execute("ROLLBACK").await.map_err(|e| error::of(&e))?;
+    }
+    undone.map_err(|e| error::of(&e))
+}
+
+/// `EXPLAIN` with its options, in the order of PostgREST's media type.
+fn explain_options(explain: &Explain) -> String {
+    let mut text = format!("EXPLAIN (FORMAT {}", if explain.json { "JSON" } else { "TEXT" });
+    let options = [
+        (explain.analyze, ", ANALYZE"),
+        (explain.verbose, ", VERBOSE"),
+        (explain.settings, ", SETTINGS"),
+        (explain.buffers, ", BUFFERS"),
+        (explain.wal, ", WAL"),
+    ];
+    text.extend(options.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, word)| word));
+    text.push(')');
+    text
+}
+
+/// The lines of an explanation.
+fn explanation(rows: &[Row]) -> Result<Answer, SqlError> {
+    let mut body = String::new();
+    for row in rows {
+        let Lines(line) = row.try_get(0).map_err(|e| error::of(&e))?;
+        body.push_str(line);
+        body.push('\n');
+    }
+    Ok(Answer { body: Bytes::from(body), ..Answer::default() })
+}
+
+/// EXPLAIN's answer: lines of text, or one of JSON.
+struct Lines<'a>(&'a str);
+
+impl<'a> FromSql<'a> for Lines<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(std::str::from_utf8(raw)?))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(*ty, Type::TEXT | Type::JSON)
+    }
 }
 
 /// What the planner says of a read: the first line of EXPLAIN.
@@ -399,17 +477,17 @@ async fn together(
 /// Without names on the server, for poolers that change connections between transactions.
 async fn unprepared(
     connection: &Connection,
-    statement: &PgStatement,
+    (sql, binds): (&str, &[PgBind]),
     shared: &Shared<'_>,
     setup: &[&(dyn ToSql + Sync)],
     params: &[&(dyn ToSql + Sync)],
     is_checked: bool,
 ) -> Result<Vec<Row>, SqlError> {
     let client = &connection.client;
+    let begin = setup_of(setup.len());
     let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-    let params: Vec<(&(dyn ToSql + Sync), Type)> =
-        params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
-    let opened = shared.opening.open(client, client.query_typed(SETUP, &setup));
-    let (opened, rows) = join(opened, client.query_typed(&statement.sql, &params)).await;
+    let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().zip(binds).map(|(p, bind)| (*p, declared(bind))).collect();
+    let opened = shared.opening.open(client, client.query_typed(begin, &setup));
+    let (opened, rows) = join(opened, client.query_typed(sql, &params)).await;
     finish(client, opened.and(rows), is_checked).await
 }

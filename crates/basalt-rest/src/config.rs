@@ -31,8 +31,13 @@ pub struct RestConfig {
     pub require_rls: bool,
     /// Whether `sum()` and its kin may be used.
     pub aggregates: bool,
-    /// Whether `Prefer: tx=rollback` is followed.
-    pub allow_rollback: bool,
+    /// How transactions end, and whether `Prefer: tx=…` may say it (`db-tx-end`).
+    pub tx_end: TxEnd,
+    /// Whether `Accept: application/vnd.pgrst.plan` is answered with the statement's plan (`db-plan-enabled`). Plans tell of policies and of
+    /// how many rows tables have: off unless the callers may know.
+    pub plan_enabled: bool,
+    /// Whether answers say in `Server-Timing` how long each stage took (`server-timing-enabled`).
+    pub server_timing: bool,
     /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
     pub tells_request: bool,
     /// Plans kept; beyond it the cache starts anew.
@@ -56,7 +61,9 @@ impl Default for RestConfig {
             max_pattern_bytes: 1024,
             require_rls: false,
             aggregates: false,
-            allow_rollback: false,
+            tx_end: TxEnd::Commit,
+            plan_enabled: false,
+            server_timing: false,
             tells_request: false,
             max_plans: 4096,
         }
@@ -67,5 +74,43 @@ impl RestConfig {
     /// Longest time of a role's statement.
     pub fn timeout_of(&self, role: &str) -> Duration {
         self.timeouts.iter().find(|(name, _)| name == role).map_or(self.default_timeout, |(_, timeout)| *timeout)
+    }
+}
+
+/// How the transactions of requests end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TxEnd {
+    /// They are committed.
+    #[default]
+    Commit,
+    /// They are committed, unless the request says `Prefer: tx=rollback`.
+    CommitAllowOverride,
+    /// They are rolled back.
+    Rollback,
+    /// They are rolled back, unless the request says `Prefer: tx=commit`.
+    RollbackAllowOverride,
+}
+
+impl TxEnd {
+    /// By its word in PostgREST's settings: `commit`, `commit-allow-override`, `rollback`, `rollback-allow-override`.
+    pub fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "commit" => Self::Commit,
+            "commit-allow-override" => Self::CommitAllowOverride,
+            "rollback" => Self::Rollback,
+            "rollback-allow-override" => Self::RollbackAllowOverride,
+            _ => return None,
+        })
+    }
+
+    /// Whether the request may say it.
+    pub fn may_override(self) -> bool {
+        matches!(self, Self::CommitAllowOverride | Self::RollbackAllowOverride)
+    }
+
+    /// Whether a transaction is rolled back. `asked`: what the request says (true: rollback).
+    pub fn rolls_back(self, asked: Option<bool>) -> bool {
+        let by_default = matches!(self, Self::Rollback | Self::RollbackAllowOverride);
+        asked.filter(|_| self.may_override()).unwrap_or(by_default)
     }
 }

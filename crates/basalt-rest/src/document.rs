@@ -28,7 +28,7 @@ impl Rest {
         let is_head = *asked.method == Method::HEAD;
         let mut response = answered(StatusCode::OK, if is_head { Bytes::new() } else { body });
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+        headers.insert(CONTENT_TYPE, media.content_type());
         if !is_head {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         }

@@ -16,28 +16,34 @@ pub mod parse;
 mod plans;
 mod read;
 mod request;
+mod timing;
 mod write;
 
 use std::sync::Arc;
 
-use basalt_engine::{Answer, Engine, Limits, Run};
+use basalt_engine::{Answer, Engine, Explain, Limits, Run};
 use basalt_plan::ask::Ask;
 use basalt_plan::plan::{Literal, Literals, Plan};
-use basalt_types::{Session, SqlError, SqlState};
+use basalt_types::pg::datetime::SessionZone;
+use basalt_types::{Session, SqlState};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-pub use config::RestConfig;
+pub use config::{RestConfig, TxEnd};
 pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
+pub use timing::TokenTime;
 
 use error::RestError as Error;
-use parse::prefer::{Preferences, is_utc, may_be_zone};
+use parse::media::{Media, Offer};
+use parse::prefer::Preferences;
 use parse::query::Params;
 use plans::Plans;
+use timing::{Stage, Timing};
 
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// How often a request is planned anew when the schema changes under it.
 const STALE_TRIES: usize = 4;
@@ -49,6 +55,15 @@ pub struct Rest {
     plans: Plans,
     /// Unlike any other surface's of this process.
     id: u64,
+}
+
+/// How a statement is run.
+#[derive(Debug, Default)]
+struct Terms {
+    /// Take its effects back.
+    rollback: bool,
+    timezone: Option<Arc<str>>,
+    explain: Option<Box<Explain>>,
 }
 
 /// What every handler needs of a request.
@@ -63,6 +78,29 @@ struct Asked<'r> {
     /// Whether the answer names it: when it was asked for, or there are several.
     names_schema: bool,
     preferences: Preferences,
+    /// Where it is told.
+    timing: Option<&'r Timing>,
+}
+
+impl Asked<'_> {
+    /// What PostgreSQL itself says of a plan (an unknown column, a missing operator) is told after what the surface refuses, and after
+    /// a time zone that does not exist, which is set before. Anything else is told at once.
+    fn planned<T>(&self, plan: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+        match plan {
+            Err(Error::Sql(error)) => {
+                let zone = self.preferences.timezone.as_deref().map(SessionZone::enter);
+                Ok(Err(Error::Sql(zone.and_then(Result::err).unwrap_or(error))))
+            }
+            other => other.map(Ok),
+        }
+    }
+
+    /// A stage has ended.
+    fn ended(&self, stage: Stage) {
+        if let Some(timing) = self.timing {
+            timing.ended(stage);
+        }
+    }
 }
 
 impl Rest {
@@ -72,6 +110,11 @@ impl Rest {
         Self { engine, config, plans, id: near::next_id() }
     }
 
+    /// Whether answers say how long they took: whoever verified the token then adds [`TokenTime`].
+    pub fn is_timed(&self) -> bool {
+        self.config.server_timing
+    }
+
     /// Answers one request, whose path is below `/rest/v1`: `/`, `/films`, `/rpc/name`.
     pub async fn handle(&self, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
         self.handle_below(0, session, request).await
@@ -79,8 +122,15 @@ impl Rest {
 
     /// As [`Rest::handle`], of a request whose path has a prefix of so many bytes before what is ours.
     pub async fn handle_below(&self, prefix: usize, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
-        match self.answer(prefix, session, &request).await {
-            Ok(response) => response,
+        let timing = self.config.server_timing.then(Timing::begin);
+        match self.answer(prefix, session, &request, timing.as_ref()).await {
+            Ok(mut response) => {
+                if let Some(timing) = timing {
+                    let token = request.extensions().get::<TokenTime>().copied();
+                    put(response.headers_mut(), SERVER_TIMING, &timing.header(token));
+                }
+                response
+            }
             Err(error) => {
                 let is_anon = session.role.as_str() == self.config.anon_role;
                 if let Error::Sql(cause) = &error
@@ -97,7 +147,13 @@ impl Rest {
         }
     }
 
-    async fn answer(&self, prefix: usize, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
+    async fn answer(
+        &self,
+        prefix: usize,
+        session: &Session,
+        request: &Request<Bytes>,
+        timing: Option<&Timing>,
+    ) -> Result<Response<Bytes>, Error> {
         let path = request.uri().path().get(prefix..).unwrap_or_default();
         let resource = path.strip_prefix('/').unwrap_or(path);
         let method = request.method();
@@ -119,6 +175,7 @@ impl Rest {
             schema,
             names_schema,
             preferences: Preferences::of(headers),
+            timing,
         };
         if resource.is_empty() {
             return self.root(&asked);
@@ -187,12 +244,20 @@ impl Rest {
         if preferences.is_strict() && !preferences.unknown.is_empty() {
             return Err(Error::Preferences(preferences.unknown.clone()));
         }
-        match &preferences.timezone {
-            Some(zone) if !is_utc(zone) && !may_be_zone(zone) => {
-                let text = format!("invalid value for parameter \"TimeZone\": \"{zone}\"");
-                Err(Error::Sql(SqlError::new(SqlState::INVALID_PARAMETER, text)))
-            }
-            _ => Ok(()),
+        Ok(())
+    }
+
+    /// What besides the ordinary forms this surface answers.
+    fn offer(&self) -> Offer {
+        Offer { plans: self.config.plan_enabled }
+    }
+
+    /// How a request's statement is run, but for what its plan says.
+    fn terms(&self, asked: &Asked<'_>, media: &Media) -> Terms {
+        Terms {
+            rollback: self.config.tx_end.rolls_back(asked.preferences.rollback),
+            timezone: asked.preferences.timezone.as_deref().map(Arc::from),
+            explain: media.explain.map(Box::new),
         }
     }
 
@@ -210,14 +275,14 @@ impl Rest {
         (ask, plan): (&Ask, Arc<Plan>),
         literals: Literals,
         payload: Option<Bytes>,
-        rollback: bool,
+        Terms { rollback, timezone, explain }: Terms,
     ) -> Result<Answer, Error> {
         let timeout = self.config.timeout_of(session.role.as_str());
         let limits = Limits::within(timeout, self.config.max_response_bytes);
-        let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback };
-        let is_read = matches!(ask, Ask::Read(_));
+        let is_near = matches!(ask, Ask::Read(_)) && explain.is_none();
+        let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback, timezone, explain };
         for _ in 0..STALE_TRIES {
-            let near = if is_read { self.engine.run_now(&run) } else { None };
+            let near = if is_near { self.engine.run_now(&run) } else { None };
             let result = match near {
                 Some(result) => result,
                 None => self.engine.run(run.clone()).await,
@@ -264,6 +329,21 @@ impl Rest {
         }
         Ok(allowed(&allow))
     }
+}
+
+/// The plan of a statement, as an answer.
+fn explained(asked: &Asked<'_>, media: &Media, plan: Bytes) -> Response<Bytes> {
+    let mut response = answered(StatusCode::OK, if *asked.method == Method::HEAD { Bytes::new() } else { plan });
+    let length = response.body().len();
+    let headers = response.headers_mut();
+    if *asked.method != Method::HEAD {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    headers.insert(http::header::CONTENT_TYPE, media.content_type());
+    if asked.names_schema {
+        put(headers, CONTENT_PROFILE, asked.schema);
+    }
+    response
 }
 
 /// An empty answer that names the methods of a resource.

@@ -204,7 +204,11 @@ impl Rest {
         fixed: &dyn Fn(&mut HeaderMap),
     ) -> Option<Response<Bytes>> {
         // Facts of the request are gathered on the ordinary way, for the few schemas whose SQL reads them.
-        if headers.contains_key(RANGE) || headers.contains_key(PREFER) || self.plans.read_request_last() {
+        if headers.contains_key(RANGE)
+            || headers.contains_key(PREFER)
+            || self.plans.read_request_last()
+            || self.config.server_timing
+        {
             return None;
         }
         SHAPES.with_borrow_mut(|shapes| {
@@ -311,12 +315,12 @@ impl Rest {
             return None;
         }
         let (schema, names_schema) = self.schema(&Method::GET, headers).ok()?;
-        let media = media::negotiate(headers).ok()?;
+        let media = media::negotiate(headers, self.offer()).ok().filter(|media| media.explain.is_none())?;
         let body = Bytes::new();
         let read = |query: &str| {
             let preferences = Preferences::default();
             let method = &Method::GET;
-            let asked = Asked { session, headers, method, query, body: &body, schema, names_schema, preferences };
+            let asked = Asked { session, headers, method, query, body: &body, schema, names_schema, preferences, timing: None };
             self.read_ask(&asked, &name, media.output()).ok()
         };
         let (as_it_is, marked) = (read(query)?, read(&marked(query)?)?);
@@ -353,7 +357,7 @@ impl Rest {
         head.insert(CONTENT_RANGE, HeaderValue::from_static(""));
         head.insert(CONTENT_LOCATION, HeaderValue::from_static(""));
         head.insert(VARY, HeaderValue::from_static(VARIES));
-        head.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+        head.insert(CONTENT_TYPE, media.content_type());
         if names_schema {
             head.insert(CONTENT_PROFILE, HeaderValue::from_str(schema).ok()?);
         }
@@ -366,6 +370,8 @@ impl Rest {
             payload: None,
             limits,
             rollback: false,
+            timezone: None,
+            explain: None,
         };
         Some(Shape { run, literals, is_open: kept.open.is_some(), head, location, pause: 0 })
     }

@@ -12,22 +12,29 @@ use crate::parse::media;
 use crate::parse::prefer::Request;
 use crate::parse::query::Params;
 use crate::parse::range::{self, Page};
-use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, literal, put};
+use crate::timing::Stage;
+use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, explained, literal, put};
 
 impl Rest {
     pub(crate) async fn read(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let media = media::negotiate(asked.headers);
+        let media = media::negotiate(asked.headers, self.offer());
         let output = media.as_ref().map_or(Output::None, |m| m.output());
         let ReadParts { ask, literals, mut params, page, .. } = self.read_ask(asked, name, output)?;
         // Unknown names are told before unacceptable types and preferences.
-        let plan = self.plan(asked.session, &ask)?;
+        asked.ended(Stage::Parse);
+        let plan = asked.planned(self.plan(asked.session, &ask))?;
         let media = media?;
         Self::check_preferences(&asked.preferences)?;
+        let plan = plan?;
         if let Some(negative) = params.negative.take() {
             return Err(Error::Sql(negative));
         }
-        let rollback = self.config.allow_rollback && asked.preferences.rollback == Some(true);
-        let answer = self.run(asked.session, (&ask, plan), literals, None, rollback).await?;
+        asked.ended(Stage::Plan);
+        let answer = self.run(asked.session, (&ask, plan), literals, None, self.terms(asked, &media)).await?;
+        asked.ended(Stage::Transaction);
+        if media.explain.is_some() {
+            return Ok(explained(asked, &media, answer.body));
+        }
         let status = range::status(page, answer.rows, answer.total);
         let first = u64::try_from(page.offset).unwrap_or(u64::MAX);
         let last = first.saturating_add(answer.rows).checked_sub(1).filter(|_| answer.rows > 0);
@@ -43,11 +50,11 @@ impl Rest {
         let headers = response.headers_mut();
         put(headers, CONTENT_RANGE, &shown);
         put(headers, CONTENT_LOCATION, &location(name, &params));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+        headers.insert(CONTENT_TYPE, media.content_type());
         if asked.names_schema {
             put(headers, CONTENT_PROFILE, asked.schema);
         }
-        if let Some(applied) = asked.preferences.applied(Request::Read, false, self.config.allow_rollback) {
+        if let Some(applied) = asked.preferences.applied(Request::Read, false, self.config.tx_end.may_override()) {
             put(headers, PREFERENCE_APPLIED, &applied);
         }
         if !params.legacy.is_empty() {

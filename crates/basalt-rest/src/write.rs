@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use basalt_engine::Explain;
 use basalt_plan::ask::{Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, Resolution, Returning, UpdateAsk};
 use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
 use basalt_types::{TypeRef, pg};
@@ -15,7 +16,8 @@ use crate::parse::media::{self, Media};
 use crate::parse::prefer::{Request, Return};
 use crate::parse::query::Params;
 use crate::parse::range::{self, Page};
-use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, put};
+use crate::timing::Stage;
+use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, Terms, answered, explained, put};
 
 /// A write's query string, body and how it is answered.
 struct Written {
@@ -45,11 +47,18 @@ impl Rest {
             put: None,
             returning,
         });
-        let plan = self.plan(asked.session, &ask)?;
+        asked.ended(Stage::Parse);
+        let plan = asked.planned(self.plan(asked.session, &ask))?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
-        let answer =
-            self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), self.rolls_back(asked)).await?;
+        let plan = plan?;
+        let terms = self.terms(asked, &media);
+        asked.ended(Stage::Plan);
+        let answer = self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), terms).await?;
+        asked.ended(Stage::Transaction);
+        if media.explain.is_some() {
+            return Ok(explained(asked, &media, answer.body));
+        }
         let nothing_new = resolution == Some(Resolution::Merge) && answer.inserted == 0;
         let status = if nothing_new { StatusCode::OK } else { StatusCode::CREATED };
         let is_shown = asked.preferences.returns == Some(Return::Representation);
@@ -88,12 +97,19 @@ impl Rest {
             put: Some(keys.clone().unwrap_or_default().into_iter().map(|(name, _)| name).collect()),
             returning,
         });
-        let plan = self.plan(asked.session, &ask)?;
+        asked.ended(Stage::Parse);
+        let plan = asked.planned(self.plan(asked.session, &ask))?;
         let keys = keys.ok_or(Error::PutFilters)?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
+        let plan = plan?;
         self.check_put(asked, name, &keys, &literals, &payload)?;
-        let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.rolls_back(asked)).await?;
+        asked.ended(Stage::Plan);
+        let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.terms(asked, &media)).await?;
+        asked.ended(Stage::Transaction);
+        if media.explain.is_some() {
+            return Ok(explained(asked, &media, answer.body));
+        }
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = match (is_shown, answer.inserted) {
             (false, _) => StatusCode::NO_CONTENT,
@@ -105,7 +121,8 @@ impl Rest {
 
     pub(crate) async fn update(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
         let Written { params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
-        returning.max_affected = asked.preferences.bound();
+        let bound = asked.preferences.bound();
+        returning.max_affected = bound.and_then(|bound| u64::try_from(bound).ok());
         let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
         self.check_levels(asked, name, &params)?;
         let columns = columns(&params, &payload);
@@ -120,11 +137,16 @@ impl Rest {
             target,
             returning,
         });
-        let plan = self.plan(asked.session, &ask)?;
+        asked.ended(Stage::Parse);
+        let plan = asked.planned(self.plan(asked.session, &ask))?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
+        let plan = plan?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        if changes_nothing && let Some(explain) = media.explain {
+            return Ok(explained(asked, &media, nothing(explain)));
+        }
         let (body, rows) = if changes_nothing {
             match output {
                 Output::Object { .. } => return Err(Error::NotSingular(0)),
@@ -132,9 +154,16 @@ impl Rest {
                 _ => (Bytes::from_static(b"[]"), 0),
             }
         } else {
-            let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.rolls_back(asked)).await?;
+            let terms = bounded(self.terms(asked, &media), bound);
+            asked.ended(Stage::Plan);
+            let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), terms).await?;
+            asked.ended(Stage::Transaction);
+            if media.explain.is_some() {
+                return Ok(explained(asked, &media, answer.body));
+            }
             (answer.body, answer.rows)
         };
+        check_bound(bound, rows)?;
         let total = asked.preferences.counts_written().then_some(rows);
         let shown = range::content_range(0, rows.checked_sub(1), total);
         Ok(self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update))
@@ -142,13 +171,23 @@ impl Rest {
 
     pub(crate) async fn delete(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
         let Written { params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
-        returning.max_affected = asked.preferences.bound();
+        let bound = asked.preferences.bound();
+        returning.max_affected = bound.and_then(|bound| u64::try_from(bound).ok());
         self.check_levels(asked, name, &params)?;
         let ask = Ask::Delete(DeleteAsk { schema: asked.schema.to_owned(), relation: name.to_owned(), target, returning });
-        let plan = self.plan(asked.session, &ask)?;
+        asked.ended(Stage::Parse);
+        let plan = asked.planned(self.plan(asked.session, &ask))?;
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
-        let answer = self.run(asked.session, (&ask, plan), literals, None, self.rolls_back(asked)).await?;
+        let plan = plan?;
+        let terms = bounded(self.terms(asked, &media), bound);
+        asked.ended(Stage::Plan);
+        let answer = self.run(asked.session, (&ask, plan), literals, None, terms).await?;
+        asked.ended(Stage::Transaction);
+        if media.explain.is_some() {
+            return Ok(explained(asked, &media, answer.body));
+        }
+        check_bound(bound, answer.rows)?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
         let total = asked.preferences.counts_written().then_some(answer.rows);
@@ -182,18 +221,14 @@ impl Rest {
     /// Type, profile and applied preferences.
     fn finish(&self, asked: &Asked<'_>, headers: &mut http::HeaderMap, media: Option<Media>, request: Request, resolves: bool) {
         if let Some(media) = media {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+            headers.insert(CONTENT_TYPE, media.content_type());
             if asked.names_schema {
                 put(headers, CONTENT_PROFILE, asked.schema);
             }
         }
-        if let Some(applied) = asked.preferences.applied(request, resolves, self.config.allow_rollback) {
+        if let Some(applied) = asked.preferences.applied(request, resolves, self.config.tx_end.may_override()) {
             put(headers, PREFERENCE_APPLIED, &applied);
         }
-    }
-
-    fn rolls_back(&self, asked: &Asked<'_>) -> bool {
-        self.config.allow_rollback && asked.preferences.rollback == Some(true)
     }
 
     /// Reads what all writes share. Filters of the root choose rows; the rest shapes the answer.
@@ -201,7 +236,7 @@ impl Rest {
         let mut literals = Literals::default();
         let mut params = self.params(asked, &mut literals)?;
         let page = range::page(params.limit, params.offset, None)?;
-        let media = media::negotiate(asked.headers);
+        let media = media::negotiate(asked.headers, self.offer());
         let mut node = std::mem::take(&mut params.node);
         let target = Node { filters: std::mem::take(&mut node.filters), ..Node::default() };
         unlimited(&mut node);
@@ -250,6 +285,29 @@ impl Rest {
         }
         Ok(())
     }
+}
+
+/// A write that is going to be refused for its negative bound leaves nothing behind, unless it is only explained.
+fn bounded(terms: Terms, bound: Option<i64>) -> Terms {
+    let is_refused = bound.is_some_and(|bound| bound < 0) && terms.explain.is_none();
+    Terms { rollback: terms.rollback || is_refused, ..terms }
+}
+
+/// Refuses a write of any number of rows under a negative bound. Others the engine holds itself.
+fn check_bound(bound: Option<i64>, rows: u64) -> Result<(), Error> {
+    match bound {
+        Some(bound) if bound < 0 => Err(Error::MaxAffected(rows)),
+        _ => Ok(()),
+    }
+}
+
+/// The plan of an update without columns or rows.
+fn nothing(explain: Explain) -> Bytes {
+    Bytes::from_static(if explain.json {
+        b"[{\"Plan\":{\"Node Type\":\"Result\",\"Plan Rows\":0}}]\n"
+    } else {
+        b"Result  (rows=0)\n"
+    })
 }
 
 /// Whether two texts are one value of a type.

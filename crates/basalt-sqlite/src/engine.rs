@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Explain, Run, RunError, Work};
 use basalt_types::{Session, SqlError};
 use tokio::sync::oneshot;
 
@@ -103,6 +103,32 @@ impl SqliteEngine {
     pub(crate) fn wait(&self, task: Task, kind: Kind, rollback: bool, timeout: Duration) -> Result<Boxed, SqlError> {
         let answer = self.queue.submit(task, Terms { rollback, ..Terms::new(kind, Instant::now() + timeout) })?;
         flat(answer.blocking_recv())
+    }
+
+    async fn answer(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
+        match ready {
+            ready @ Ready::Read(_) => self.read(run, ready).await,
+            ready @ Ready::Write(_) => self.write(run, ready).await,
+        }
+    }
+
+    /// Says how a program would be run, or was.
+    async fn explain(&self, run: Run, ready: Ready, explain: Explain) -> Result<Answer, RunError> {
+        let rows = if explain.analyze {
+            match self.answer(Run { explain: None, ..run.clone() }, ready.clone()).await {
+                Ok(answer) => Some(answer.rows),
+                Err(RunError::NotSingular(rows)) if matches!(ready, Ready::Read(_)) => Some(rows),
+                Err(error) => return Err(error),
+            }
+        } else {
+            None
+        };
+        let (reply, answer) = oneshot::channel();
+        self.readers.submit(Box::new(move |slot| {
+            let _ = reply.send(crate::explain::answer(slot, &run, &ready, explain, rows));
+        }))?;
+        let body = answer.await.map_err(|_| self.readers.dropped())??;
+        Ok(Answer { body, ..Answer::default() })
     }
 
     async fn write(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
@@ -212,10 +238,11 @@ impl Engine for SqliteEngine {
 
     fn run(&self, run: Run) -> BoxFuture<'_, Result<Answer, RunError>> {
         Box::pin(async move {
-            match self.ready(&run)? {
-                ready @ Ready::Read(_) => self.read(run, ready).await,
-                ready @ Ready::Write(_) => self.write(run, ready).await,
+            let ready = self.ready(&run)?;
+            if let Some(explain) = run.explain.as_deref().copied() {
+                return self.explain(run, ready, explain).await;
             }
+            self.answer(run, ready).await
         })
     }
 

@@ -34,6 +34,7 @@ mod connection;
 mod encode;
 mod engine;
 mod error;
+mod explain;
 mod functions;
 mod integrity;
 mod keys;

@@ -188,13 +188,21 @@ impl Api {
             self.figures.refused();
             return busy();
         };
+        #[allow(clippy::disallowed_methods)] // monotonic time that passed
+        let began = live.rest.is_timed().then(Instant::now);
         let session = match self.session(live, request.headers()) {
             Ok(session) => session,
             Err(response) => return *response,
         };
+        let took = began.map(|began| began.elapsed());
         let prefix = prefix(request.uri().path());
         match service::collect(&self.config, request).await {
-            Ok(request) => live.rest.handle_below(prefix, &session, request).await,
+            Ok(mut request) => {
+                if let Some(took) = took {
+                    request.extensions_mut().insert(basalt_rest::TokenTime(took));
+                }
+                live.rest.handle_below(prefix, &session, request).await
+            }
             Err(response) => response,
         }
     }

@@ -69,6 +69,8 @@ impl Served {
             payload: None,
             limits: Limits::within(within, 1 << 20),
             rollback: false,
+            timezone: None,
+            explain: None,
         }
     }
 

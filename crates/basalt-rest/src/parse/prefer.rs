@@ -30,8 +30,8 @@ pub struct Preferences {
     pub strict: Option<bool>,
     /// `timezone=…`.
     pub timezone: Option<String>,
-    /// `max-affected=…`.
-    pub max_affected: Option<u64>,
+    /// `max-affected=…`. A negative one is never met.
+    pub max_affected: Option<i64>,
     /// What none of this is.
     pub unknown: Vec<String>,
 }
@@ -48,15 +48,20 @@ pub enum Request {
 }
 
 impl Preferences {
-    /// Reads all `Prefer` headers.
+    /// Reads all `Prefer` headers. Of `max-affected` the first counts even when it is no number: there is no bound then.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut out = Self::default();
-        for value in headers.get_all("prefer") {
+        let mut bound = None;
+        for value in headers.get_all("prefer").iter().filter(|value| !value.is_empty()) {
             let text = String::from_utf8_lossy(value.as_bytes());
-            for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
-                out.add(word);
+            for word in text.split(',').map(str::trim) {
+                match word.strip_prefix("max-affected=") {
+                    Some(number) => drop(bound.get_or_insert_with(|| number.trim().parse().ok())),
+                    None => out.add(word),
+                }
             }
         }
+        out.max_affected = bound.flatten();
         out
     }
 
@@ -82,10 +87,6 @@ impl Preferences {
             _ => {
                 if let Some(zone) = word.strip_prefix("timezone=") {
                     first(&mut self.timezone, zone.to_owned());
-                } else if let Some(number) = word.strip_prefix("max-affected=") {
-                    if let Ok(number) = number.parse() {
-                        first(&mut self.max_affected, number);
-                    }
                 } else {
                     self.unknown.push(word.to_owned());
                 }
@@ -109,7 +110,7 @@ impl Preferences {
     }
 
     /// The bound of affected rows, which counts under strict handling only.
-    pub fn bound(&self) -> Option<u64> {
+    pub fn bound(&self) -> Option<i64> {
         self.max_affected.filter(|_| self.is_strict())
     }
 
@@ -144,7 +145,7 @@ impl Preferences {
             say(self.rollback.map(|r| if r { "tx=rollback" } else { "tx=commit" }));
         }
         say(self.strict.map(|s| if s { "handling=strict" } else { "handling=lenient" }));
-        if let Some(zone) = self.timezone.as_deref().filter(|z| is_utc(z)) {
+        if let Some(zone) = &self.timezone {
             say(Some(&format!("timezone={zone}")));
         }
         if matches!(request, Request::Update | Request::Delete)
@@ -154,40 +155,4 @@ impl Preferences {
         }
         (!words.is_empty()).then(|| words.join(", "))
     }
-}
-
-/// Zones in which times are shown as they are stored. Other zones are not applied, and not reported as applied.
-pub fn is_utc(zone: &str) -> bool {
-    ["utc", "etc/utc", "gmt", "etc/gmt", "zulu", "etc/zulu", "universal", "uct"].iter().any(|z| zone.eq_ignore_ascii_case(z))
-}
-
-/// Whether a text can be the name of a time zone: an area and a place, an abbreviation, or an offset.
-pub fn may_be_zone(zone: &str) -> bool {
-    is_utc(zone)
-        || zone.parse::<f64>().is_ok_and(|hours| hours.abs() < 168.0)
-        || zone.split_once('/').is_some_and(|(area, place)| {
-            [
-                "Africa",
-                "America",
-                "Antarctica",
-                "Arctic",
-                "Asia",
-                "Atlantic",
-                "Australia",
-                "Brazil",
-                "Canada",
-                "Chile",
-                "Etc",
-                "Europe",
-                "Indian",
-                "Mexico",
-                "Pacific",
-                "US",
-            ]
-            .iter()
-            .any(|a| a.eq_ignore_ascii_case(area))
-                && !place.is_empty()
-                && place.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/+-".contains(&b))
-        })
-        || (zone.len() <= 7 && zone.len() >= 3 && zone.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()))
 }

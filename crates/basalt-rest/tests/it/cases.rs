@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use basalt_rest::{Rest, RestConfig};
+use basalt_rest::{Rest, RestConfig, TxEnd};
 use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
 use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_types::{Claims, Session};
@@ -65,7 +65,10 @@ pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
             "extra-search-path" => config.extra_search_path = names(value),
             "max-rows" => config.max_rows = Some(value.parse().map_err(|_| format!("max-rows={value} is no number"))?),
             "aggregates" => config.aggregates = true,
-            "rollback" => config.allow_rollback = true,
+            "rollback" => config.tx_end = TxEnd::CommitAllowOverride,
+            "tx-end" => config.tx_end = TxEnd::of(value).ok_or_else(|| format!("tx-end={value} is no way to end"))?,
+            "plan" => config.plan_enabled = true,
+            "timing" => config.server_timing = true,
             "require-rls" => config.require_rls = true,
             other => return Err(format!("unknown setting {other}")),
         }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::plan::{Count, Output};
+use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{SqlError, SqlState, Timestamp, ValueRef};
 use bytes::Bytes;
 
@@ -45,6 +46,7 @@ pub(crate) fn read(slot: &mut Slot, run: &Run, ready: &ReadyRead, budget: Option
     if version != run.plan.catalog_version {
         return Err(Early::Failed(RunError::StalePlan));
     }
+    let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
     slot.shared.counters.reads.fetch_add(1, Ordering::Relaxed);
     let now = slot.shared.options.clock.now();
     let mut buffer = std::mem::take(&mut slot.buffer);

@@ -28,6 +28,7 @@ mod unique;
 
 use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::program::{Assignments, Command, Conflict, WriteProgram};
+use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{SqlError, SqlState, Value};
 
 use crate::bind::{self, Facts, RowFacts};
@@ -137,6 +138,7 @@ fn run_statement<'a>(
 pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<Answer, RunError> {
     let context = desk.connection.context();
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now: desk.now };
+    let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
     context.guard(&ready.tables);
     let result = show::answer(desk, run, ready, &facts);
     context.set_shapes(None);

@@ -135,6 +135,8 @@ pub fn request(engine: &SqliteEngine, ask: &Ask, payload: &str, within: Duration
         payload: Some(Bytes::from(payload.to_owned())),
         limits: Limits::within(within, 1 << 20),
         rollback: false,
+        timezone: None,
+        explain: None,
     }
 }
 

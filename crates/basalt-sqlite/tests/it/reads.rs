@@ -41,6 +41,8 @@ fn run(plan: &Arc<Plan>, session: Session) -> Run {
         payload: None,
         limits: Limits::within(Duration::from_secs(5), 1 << 20),
         rollback: false,
+        timezone: None,
+        explain: None,
     }
 }
 

@@ -142,6 +142,8 @@ impl Sqlite {
             payload: request.payload_text().map(Bytes::from),
             limits: Limits::within(Duration::from_secs(30), 16 << 20),
             rollback: effects == Effects::Undone,
+            timezone: None,
+            explain: None,
         };
         let near = if request.is_read() { self.engine.run_now(&run) } else { None };
         match near.unwrap_or_else(|| self.runtime.block_on(self.engine.run(run))) {

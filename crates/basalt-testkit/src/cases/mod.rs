@@ -31,7 +31,7 @@
 //!
 //! **Comparison.** Status, body, each listed header, and the headers of [`Options::compared_headers`] listed or not. A header
 //! that must be absent is listed with the value `(absent)`. Generated values are matched by `{{uuid}}`, `{{time}}` (RFC 3339 or
-//! PostgreSQL's), `{{int}}`, `{{jwt}}`, `{{text}}` (no quote), each optionally named: `{{uuid as user}}`. From then on, in the
+//! PostgreSQL's), `{{int}}`, `{{jwt}}`, `{{text}}` (no quote), `{{any}}` (up to the first place where the text after it stands), each optionally named: `{{uuid as user}}`. From then on, in the
 //! same file, `{{user}}` is that value, in requests and in expectations.
 //!
 //! **Differences.** `--- STATUS on sqlite` or `on postgres` replaces the expectation on that engine and starts with a `reason:`

@@ -32,7 +32,16 @@ pub(super) fn matches(expected: &str, actual: &str, captured: &mut Captured) -> 
             return true;
         };
         let Some(value_onwards) = rest.strip_prefix(pattern.get(..start).unwrap_or_default()) else { return false };
-        let length = placeholder.kind.length(value_onwards);
+        let length = match placeholder.kind {
+            Kind::Any => {
+                let next = next_placeholder(after).map_or(after, |(at, ..)| after.get(..at).unwrap_or_default());
+                // The last text must stand at the end, any other one where it comes first.
+                let found = if next.len() == after.len() { value_onwards.rfind(next) } else { value_onwards.find(next) };
+                let Some(found) = found else { return false };
+                found
+            }
+            kind => kind.length(value_onwards),
+        };
         let Some(value) = value_onwards.get(..length).filter(|value| placeholder.kind.accepts(value)) else { return false };
         if let Some(name) = placeholder.name {
             found.push((name.to_owned(), value.to_owned()));
@@ -70,6 +79,7 @@ enum Kind {
     Int,
     Jwt,
     Text,
+    Any,
 }
 
 impl Kind {
@@ -80,6 +90,7 @@ impl Kind {
             "int" => Self::Int,
             "jwt" => Self::Jwt,
             "text" => Self::Text,
+            "any" => Self::Any,
             _ => return None,
         })
     }
@@ -92,6 +103,7 @@ impl Kind {
             Self::Int => |b| b.is_ascii_digit() || b == b'-',
             Self::Jwt => |b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'),
             Self::Text => |b| b != b'"',
+            Self::Any => |_| true,
         };
         text.bytes().position(|b| !belongs(b)).unwrap_or(text.len())
     }
@@ -109,7 +121,7 @@ impl Kind {
             }
             Self::Int => value.parse::<i64>().is_ok(),
             Self::Jwt => value.split('.').filter(|part| !part.is_empty()).count() == 3,
-            Self::Text => true,
+            Self::Text | Self::Any => true,
         }
     }
 }
@@ -133,6 +145,9 @@ mod tests {
             (r#""{{text}}","x""#, r#""any, thing","x""#, true),
             ("{{other}} {{", "{{other}} {{", true),
             ("{{int}}x", "1y", false),
+            ("a{{any}}b{{any}}c", "a\"b\" b c c", true),
+            ("a{{any}}b{{any}}c", "a c", false),
+            ("a{{any}}", "a\nb", true),
         ];
         for (expected, actual, is_match) in cases {
             assert_eq!(matches(expected, actual, &mut Captured::new()), is_match, "{expected} {actual}");

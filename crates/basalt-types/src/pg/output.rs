@@ -1,6 +1,6 @@
 //! PostgreSQL's text output.
 
-use super::{Nested, Oid, TypeRef, array, builtin, element, float, oid};
+use super::{Nested, Oid, TypeRef, array, builtin, datetime, element, float, oid};
 use crate::ValueRef;
 use std::fmt::Write;
 
@@ -23,6 +23,7 @@ pub fn text(value: ValueRef<'_>, ty: TypeRef, out: &mut String) {
             }
         }
         ValueRef::Text(stored) => match ty.oid {
+            oid::TIMESTAMPTZ if datetime::write_in_session(stored, false, out) => {}
             oid::TIMESTAMP | oid::TIMESTAMPTZ => match stored.split_once('T') {
                 Some((date, time)) => {
                     out.push_str(date);

@@ -135,7 +135,9 @@ fn rest_config(settings: &Settings) -> RestConfig {
         max_pattern_bytes: 64 << 10,
         require_rls: false,
         aggregates: settings.boolean("db-aggregates-enabled"),
-        allow_rollback: settings.tx_end().may_be_asked,
+        tx_end: settings.tx_end(),
+        plan_enabled: settings.boolean("db-plan-enabled"),
+        server_timing: settings.boolean("server-timing-enabled"),
         tells_request: true,
         ..RestConfig::default()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use basalt_rest::TxEnd;
 use basalt_token::{KeySet, RolePath};
 use basalt_types::Secret;
 
@@ -47,15 +48,6 @@ pub struct Settings {
     pub keys: Option<KeySet>,
     /// Where their role stands.
     pub role_claim: RolePath,
-}
-
-/// How a transaction ends, and whether a request may say otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TxEnd {
-    /// It is rolled back.
-    pub rolls_back: bool,
-    /// `Prefer: tx=` is followed.
-    pub may_be_asked: bool,
 }
 
 impl Settings {
@@ -274,8 +266,7 @@ impl Settings {
 
     /// `db-tx-end`.
     pub fn tx_end(&self) -> TxEnd {
-        let word = self.text("db-tx-end").unwrap_or("commit");
-        TxEnd { rolls_back: word.starts_with("rollback"), may_be_asked: word.ends_with("-allow-override") }
+        self.text("db-tx-end").and_then(TxEnd::of).unwrap_or_default()
     }
 
     /// Takes what a reload changes; what it does not change stays as it was.

@@ -13,7 +13,7 @@ pub use fields::{
 };
 pub use interval::Interval;
 pub(crate) use parse::{parse_date, parse_time, parse_timestamp, parse_timetz};
-pub use zone::{at_time_zone, offset_s, to_time_zone};
+pub use zone::{SessionZone, at_time_zone, offset_s, to_time_zone};
 
 use crate::{SqlError, SqlState, Timestamp};
 use std::fmt::Write;
@@ -290,6 +290,24 @@ pub fn write_timestamptz(at: Timestamp, out: &mut String) {
     if at != INFINITY && at != NEG_INFINITY {
         out.push_str("+00:00");
     }
+}
+
+/// Appends a stored timestamptz as the thread's [`SessionZone`] shows it: `2024-01-01 01:00:00+01`, or `2024-01-01T01:00:00+01:00`
+/// for JSON. False when there is no such zone: print it in UTC then.
+pub(crate) fn write_in_session(stored: &str, is_json: bool, out: &mut String) -> bool {
+    if !zone::has_session() {
+        return false;
+    }
+    let Some((local, offset)) = zone::in_session(stored) else { return false };
+    write_date(local.0.div_euclid(DAY), out);
+    out.push(if is_json { 'T' } else { ' ' });
+    write_time(local.0.rem_euclid(DAY), out);
+    let before = out.len();
+    write_offset(offset, out);
+    if is_json && out.len() - before == 3 {
+        out.push_str(":00");
+    }
+    true
 }
 
 /// The storage form of a timestamptz, e.g. for `now()`.

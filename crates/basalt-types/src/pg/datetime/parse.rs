@@ -1,7 +1,7 @@
 //! Text input of dates, times and timestamps, in the forms PostgreSQL reads with `DateStyle = 'ISO, MDY'`.
 //!
 //! The text is cut into fields (numbers, dashed dates, clock times, words, zone offsets); each field fills the parts that are still
-//! missing. A moment without zone is in UTC.
+//! missing. A moment without zone is in UTC, or in the thread's [`super::SessionZone`].
 
 use super::{
     DAY, HOUR, INFINITY, MINUTE, NEG_INFINITY, SECOND, check_timestamp, civil_from_days, days_from_civil, days_in_month, words,
@@ -551,7 +551,7 @@ impl Found {
 /// Seconds east of UTC of a wall-clock moment.
 fn offset_at(zone: Option<&Zone>, local: i64) -> i32 {
     match zone {
-        None => 0,
+        None => zone::session_offset_of_local(local),
         Some(Zone::Fixed(offset)) => *offset,
         Some(Zone::Named(zone)) => zone::offset_of_local(zone, local),
     }

@@ -1,5 +1,8 @@
 //! Time zones: the IANA database by way of jiff, abbreviations, fixed offsets.
 
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+
 use super::{INFINITY, NEG_INFINITY, SECOND, check_timestamp, words};
 use crate::{SqlError, SqlState, Timestamp};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -56,6 +59,69 @@ pub(crate) fn offset_of_local(zone: &TimeZone, local: i64) -> i32 {
 /// Seconds east of UTC at a moment.
 pub(crate) fn offset_of_moment(zone: &TimeZone, at: Timestamp) -> i32 {
     jiff::Timestamp::from_microsecond(at.0).map_or(0, |at| zone.to_offset(at).seconds())
+}
+
+thread_local! {
+    static SESSION: RefCell<Option<TimeZone>> = const { RefCell::new(None) };
+    static HAS_SESSION: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, moments with a zone are printed and read in this time zone on this thread, instead of in UTC: what
+/// `SET timezone` does. What is stored stays in UTC; casts to types without a zone do too.
+#[derive(Debug)]
+pub struct SessionZone(PhantomData<*const ()>);
+
+impl SessionZone {
+    /// Begins.
+    ///
+    /// # Errors
+    /// 22023 `invalid value for parameter "TimeZone": "…"` for what is no zone, no POSIX rule and no number of hours.
+    pub fn enter(name: &str) -> Result<Self, SqlError> {
+        // Hours count eastwards here, unlike those of a POSIX rule.
+        let hours = name.trim().parse::<f64>().ok().filter(|hours| hours.abs() < 168.0);
+        #[allow(clippy::cast_possible_truncation)] // bounded above
+        let fixed = hours.map(|hours| jiff::tz::Offset::from_seconds((hours * 3600.0) as i32));
+        let zone = match fixed {
+            Some(offset) => offset.ok().map(TimeZone::fixed),
+            None => lookup(name),
+        };
+        let refused =
+            || SqlError::new(SqlState::INVALID_PARAMETER, format!("invalid value for parameter \"TimeZone\": \"{name}\""));
+        let zone = zone.ok_or_else(refused)?;
+        SESSION.set(Some(zone));
+        HAS_SESSION.set(true);
+        Ok(Self(PhantomData))
+    }
+}
+
+impl Drop for SessionZone {
+    fn drop(&mut self) {
+        HAS_SESSION.set(false);
+        SESSION.set(None);
+    }
+}
+
+/// Whether a [`SessionZone`] lives on this thread.
+pub(crate) fn has_session() -> bool {
+    HAS_SESSION.get()
+}
+
+/// A stored timestamptz on the wall clock of the thread's [`SessionZone`], with that clock's offset from UTC in seconds. Nothing
+/// without one, and for infinities.
+pub(crate) fn in_session(stored: &str) -> Option<(Timestamp, i32)> {
+    let at = super::timestamp_from_stored(stored).filter(|at| *at != INFINITY && *at != NEG_INFINITY)?;
+    SESSION.with_borrow(|zone| {
+        let offset = offset_of_moment(zone.as_ref()?, at);
+        Some((Timestamp(at.0.checked_add(i64::from(offset) * SECOND)?), offset))
+    })
+}
+
+/// Seconds east of UTC at a wall-clock moment in the thread's [`SessionZone`]; 0 without one.
+pub(crate) fn session_offset_of_local(local: i64) -> i32 {
+    if !has_session() {
+        return 0;
+    }
+    SESSION.with_borrow(|zone| zone.as_ref().map_or(0, |zone| offset_of_local(zone, local)))
 }
 
 enum Zone {

@@ -5,7 +5,7 @@ mod tree;
 
 pub use tree::Json;
 
-use super::{Nested, Oid, TypeRef, element, float, input, is_space, oid, output};
+use super::{Nested, Oid, TypeRef, datetime, element, float, input, is_space, oid, output};
 use crate::{SqlError, SqlState, Value, ValueRef};
 use lexer::{Kind, Lexer};
 
@@ -84,6 +84,11 @@ pub fn write_json(value: ValueRef<'_>, ty: TypeRef, out: &mut Vec<u8>) {
                 // NaN and the infinities are no JSON numbers.
                 let number = text.bytes().last().is_some_and(|b| b.is_ascii_digit());
                 if number { out.extend_from_slice(text.as_bytes()) } else { quoted(text, out) }
+            }
+            oid::TIMESTAMPTZ if datetime::zone::has_session() => {
+                let mut shown = String::with_capacity(32);
+                let is_zoned = datetime::write_in_session(text, true, &mut shown);
+                quoted(if is_zoned { &shown } else { text }, out);
             }
             oid::TIMESTAMPTZ | oid::TIMESTAMP | oid::UUID | oid::DATE | oid::TIME | oid::TIMETZ => quoted(text, out),
             oid::TEXT | oid::VARCHAR => write_json_string(text, out),

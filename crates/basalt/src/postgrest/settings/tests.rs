@@ -99,7 +99,7 @@ fn values_as_postgrest_reads_them() {
     let at = format!("@{}", file.path().display());
     assert_eq!(read(&[("PGRST_JWT_SECRET", &at)], &[]).expect("settings").keys, plain.keys);
     let tx = |word| read(&[("PGRST_DB_TX_END", word)], &[]).expect("settings").tx_end();
-    assert_eq!(tx("rollback-allow-override"), TxEnd { rolls_back: true, may_be_asked: true });
-    assert_eq!(tx("commit"), TxEnd { rolls_back: false, may_be_asked: false });
+    assert_eq!(tx("rollback-allow-override"), TxEnd::RollbackAllowOverride);
+    assert_eq!(tx("commit"), TxEnd::Commit);
     assert!(read(&[("PGRST_JWT_AUD", "https://example.com/x")], &[]).is_ok());
 }
