@@ -8,6 +8,7 @@
 
 use basalt_engine::{Explain, Run};
 use basalt_plan::program::{Command, Compiled, ReadProgram, Representation, Source, WriteProgram};
+use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{SqlError, Value, ValueRef};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
@@ -60,6 +61,7 @@ impl Node {
 /// # Errors
 /// Literals that do not read as their types; what SQLite reports.
 pub(crate) fn answer(slot: &mut Slot, run: &Run, ready: &Ready, explain: Explain, rows: Option<u64>) -> Result<Bytes, SqlError> {
+    let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
     let now = slot.shared.options.clock.now();
     slot.begin().map_err(SqlError::from)?;
     let connection = &slot.connection;
