@@ -5,6 +5,7 @@
 //! every engine.
 
 pub mod batch;
+pub mod bulk;
 pub mod migrate;
 
 use std::future::Future;

@@ -19,6 +19,7 @@
 //! | `own` | transactions of the surfaces on their own tables |
 //! | `store`, `sequences` | the catalog and the counters in the file |
 //! | `schema`, `migrate` | DDL in the file; migrations, history, seeds, Basalt's own tables |
+//! | `bulk` | whole tables in and out, for `basalt copy` |
 //! | `integrity` | whether the file is sound |
 //! | `functions` | the functions and collations that generated SQL calls |
 //! | `keys`, `error`, `names` | which constraint failed; SQLite's failures as SQLSTATEs; names in the file |
@@ -28,6 +29,7 @@
 
 mod batch;
 mod bind;
+mod bulk;
 mod commit;
 mod compile;
 mod connection;
@@ -52,5 +54,6 @@ mod store;
 mod write;
 
 pub use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, RepairStatus};
+pub use bulk::SqliteBulk;
 pub use engine::SqliteEngine;
 pub use options::{SqliteOptions, Synchronous};

@@ -18,6 +18,7 @@ use basalt_types::{Oid, SqlError, SqlState, Value, ValueRef, pg};
 use parking_lot::Mutex;
 
 use crate::commit::{Desk, Kind, Task};
+use crate::connection::Connection;
 use crate::engine::SqliteEngine;
 use crate::{functions, keys, schema, store, write};
 
@@ -188,23 +189,7 @@ impl SqliteEngine {
     /// # Errors
     /// What reading reports.
     pub fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, SqlError> {
-        let task: Task = Arc::new(|desk| {
-            let sql = format!(
-                "SELECT m.version, m.name, c.sha256 FROM \"{HISTORY}\" AS m \
-                 LEFT JOIN basalt_migration_checksums AS c ON c.version = m.version ORDER BY m.version"
-            );
-            let text = |value: Option<&Value>| value.and_then(|v| if let Value::Text(t) = v { Some(t.clone()) } else { None });
-            let rows = desk.connection.query_once(&sql, &[]).map_err(SqlError::from)?;
-            let all: Vec<AppliedMigration> = rows
-                .iter()
-                .map(|row| AppliedMigration {
-                    version: text(row.first()).unwrap_or_default(),
-                    name: text(row.get(1)),
-                    sha256: text(row.get(2)),
-                })
-                .collect();
-            Ok(Box::new(all))
-        });
+        let task: Task = Arc::new(|desk| Ok(Box::new(history(desk.connection)?)));
         let boxed = self.wait(task, Kind::Long, false, TIMEOUT)?;
         boxed.downcast().map(|all| *all).map_err(|_| SqlError::internal("the history answered with another value"))
     }
@@ -285,6 +270,22 @@ impl SqliteEngine {
             Err(error) => Err(failed.lock().take().filter(|e| e.error == error).unwrap_or_else(|| error.into())),
         }
     }
+}
+
+/// The history, by version.
+pub(crate) fn history(connection: &Connection) -> Result<Vec<AppliedMigration>, SqlError> {
+    let sql = format!(
+        "SELECT m.version, m.name, c.sha256 FROM \"{HISTORY}\" AS m \
+         LEFT JOIN basalt_migration_checksums AS c ON c.version = m.version ORDER BY m.version"
+    );
+    let text = |value: Option<&Value>| value.and_then(|v| if let Value::Text(t) = v { Some(t.clone()) } else { None });
+    let rows = connection.query_once(&sql, &[])?;
+    let applied = |row: &Vec<Value>| AppliedMigration {
+        version: text(row.first()).unwrap_or_default(),
+        name: text(row.get(1)),
+        sha256: text(row.get(2)),
+    };
+    Ok(rows.iter().map(applied).collect())
 }
 
 /// The statements of a file as the history keeps them: their texts without semicolons.

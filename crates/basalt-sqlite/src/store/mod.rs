@@ -62,6 +62,27 @@ pub(crate) fn put_meta(connection: &Connection, key: &str, value: ValueRef<'_>) 
     connection.query(PUT_META, &[ValueRef::Text(key), value]).map(drop)
 }
 
+/// The remarks of an unfinished copy into this file: names and texts.
+pub(crate) fn copy_notes(connection: &Connection) -> Result<Vec<(String, String)>, Failure> {
+    let rows = connection.query("SELECT key, value FROM basalt_meta WHERE key GLOB 'copy:*'", &[])?;
+    let note = |row: Vec<Value>| match row.as_slice() {
+        [Value::Text(key), Value::Text(value)] => Some((key.strip_prefix("copy:")?.to_owned(), value.clone())),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(note).collect())
+}
+
+/// Forgets one remark, or all.
+pub(crate) fn forget_copy_notes(connection: &Connection, name: Option<&str>) -> Result<(), Failure> {
+    match name {
+        Some(name) => {
+            connection.query("DELETE FROM basalt_meta WHERE key = 'copy:' || ?1", &[ValueRef::Text(name)])?;
+        }
+        None => connection.execute("DELETE FROM basalt_meta WHERE key GLOB 'copy:*'")?,
+    }
+    Ok(())
+}
+
 /// What a file is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {

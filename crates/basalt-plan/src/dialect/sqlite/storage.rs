@@ -3,11 +3,14 @@
 //! Tables are STRICT. The declared collation is the one every comparison of the type names explicitly, so that indexes and unique
 //! keys serve it.
 
+use std::sync::Arc;
+
 use basalt_catalog::{Catalog, Relation};
 use basalt_types::pg::{self, oid};
 use basalt_types::{Oid, TypeRef};
 
 use crate::dialect::types;
+use crate::program::InputType;
 
 /// A relation's table name in the file, unquoted: `schema.name`.
 pub fn table_name(catalog: &Catalog, relation: &Relation) -> String {
@@ -18,6 +21,11 @@ pub fn table_name(catalog: &Catalog, relation: &Relation) -> String {
 /// A name in double quotes.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// How texts become stored values of a column's type.
+pub fn input_type(catalog: &Catalog, ty: TypeRef) -> Arc<InputType> {
+    types::input(catalog, ty)
 }
 
 /// The declared type of a column in a STRICT table. Floats are ANY, since NaN and -0 are kept as text.
