@@ -235,7 +235,7 @@ pub(crate) async fn catalog(client: &Client) -> Result<Catalog, SqlError> {
     read
 }
 
-async fn within(client: &Client) -> Result<Catalog, SqlError> {
+pub(crate) async fn within(client: &Client) -> Result<Catalog, SqlError> {
     // Names in printed expressions carry their schema, whoever reads them.
     client.batch_execute("SET LOCAL search_path = pg_catalog").await.map_err(|e| error::of(&e))?;
     let mut catalog = Catalog::new();

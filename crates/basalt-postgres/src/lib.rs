@@ -16,11 +16,13 @@
 //! | `migrate` | history, migrations, seeds |
 //! | `bootstrap` | what a new database gets, and what an existing one lacks |
 //! | `foreign` | databases that are not Basalt's own: one login, how transactions begin, settings in the database, its channel |
+//! | `bulk` | whole tables in and out, for `basalt copy` |
 //! | `error` | PostgreSQL's errors as they came |
 
 mod address;
 mod batch;
 mod bootstrap;
+mod bulk;
 mod connect;
 mod engine;
 mod error;
@@ -35,6 +37,7 @@ mod tls;
 mod value;
 
 pub use bootstrap::{Contents, Examined, Found, Lacks, Refusal};
+pub use bulk::PostgresBulk;
 pub use engine::PostgresEngine;
 pub use foreign::{Foreign, Notice};
 pub use options::PostgresOptions;

@@ -18,7 +18,7 @@ pub(crate) const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107867903
 
 /// Schemas that come with PostgreSQL, with Supabase's image or with Basalt; tables elsewhere are the user's.
 const OWN: &str = "'auth', 'storage', 'realtime', '_realtime', 'extensions', 'graphql', 'graphql_public', 'supabase_migrations', \
-     'supabase_functions', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
+     'supabase_functions', 'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
 
 fn failed(text: &str, failure: &tokio_postgres::Error) -> MigrationError {
     let error = error::of(failure);
@@ -83,6 +83,39 @@ async fn has_user_tables(client: &Client) -> Result<bool, SqlError> {
     row.try_get::<_, bool>(0).map_err(|e| error::of(&e))
 }
 
+/// The history, by version.
+pub(crate) async fn history(client: &Client) -> Result<Vec<AppliedMigration>, SqlError> {
+    let sql = |e: tokio_postgres::Error| error::of(&e);
+    let exists = "SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL, \
+         to_regclass('supabase_migrations.basalt_checksums') IS NOT NULL, \
+         EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('supabase_migrations.schema_migrations') AND attname = 'name')";
+    let row = client.query_one(exists, &[]).await.map_err(sql)?;
+    let flag = |at: usize| row.try_get::<_, bool>(at).map_err(sql);
+    if !flag(0)? {
+        return Ok(Vec::new());
+    }
+    // Older versions of the CLI kept no names.
+    let name = if flag(2)? { "m.name" } else { "NULL" };
+    let (sha, join) = if flag(1)? {
+        ("c.sha256", "LEFT JOIN supabase_migrations.basalt_checksums AS c ON c.version = m.version")
+    } else {
+        ("NULL", "")
+    };
+    let query = format!(
+        "SELECT m.version::text, {name}::text, {sha}::text FROM supabase_migrations.schema_migrations AS m {join} ORDER BY 1"
+    );
+    let rows = client.query(&query, &[]).await.map_err(sql)?;
+    rows.iter()
+        .map(|row| {
+            Ok(AppliedMigration {
+                version: row.try_get(0).map_err(sql)?,
+                name: row.try_get(1).map_err(sql)?,
+                sha256: row.try_get(2).map_err(sql)?,
+            })
+        })
+        .collect()
+}
+
 async fn note_applied(
     client: &Client,
     version: &str,
@@ -115,37 +148,7 @@ impl Migrations for PostgresEngine {
     }
 
     fn applied_migrations(&self) -> Result<Vec<AppliedMigration>, SqlError> {
-        self.handle.block_on(self.shared.admin(async |client| {
-            let sql = |e: tokio_postgres::Error| error::of(&e);
-            let exists = "SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL, \
-                 to_regclass('supabase_migrations.basalt_checksums') IS NOT NULL, \
-                 EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('supabase_migrations.schema_migrations') AND attname = 'name')";
-            let row = client.query_one(exists, &[]).await.map_err(sql)?;
-            let flag = |at: usize| row.try_get::<_, bool>(at).map_err(sql);
-            if !flag(0)? {
-                return Ok(Vec::new());
-            }
-            // Older versions of the CLI kept no names.
-            let name = if flag(2)? { "m.name" } else { "NULL" };
-            let (sha, join) = if flag(1)? {
-                ("c.sha256", "LEFT JOIN supabase_migrations.basalt_checksums AS c ON c.version = m.version")
-            } else {
-                ("NULL", "")
-            };
-            let query = format!(
-                "SELECT m.version::text, {name}::text, {sha}::text FROM supabase_migrations.schema_migrations AS m {join} ORDER BY 1"
-            );
-            let rows = client.query(&query, &[]).await.map_err(sql)?;
-            rows.iter()
-                .map(|row| {
-                    Ok(AppliedMigration {
-                        version: row.try_get(0).map_err(sql)?,
-                        name: row.try_get(1).map_err(sql)?,
-                        sha256: row.try_get(2).map_err(sql)?,
-                    })
-                })
-                .collect()
-        }))
+        self.handle.block_on(self.shared.admin(history))
     }
 
     fn repair(&self, version: &str, name: &str, text: Option<&str>, status: RepairStatus) -> Result<(), SqlError> {
