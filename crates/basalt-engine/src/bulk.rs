@@ -346,7 +346,7 @@ pub trait Bulk: Send {
     /// Sets sequences that exist here.
     fn set_sequences(&mut self, values: &[SequenceValue]) -> Result<(), SqlError>;
 
-    /// Looks for rows that refer to rows that are not there.
+    /// Looks for rows that refer to rows that are not there, between [`Self::begin`] and [`Self::end`].
     fn check_keys(&mut self) -> Result<KeyCheck, SqlError>;
 
     /// Wakes what [`Self::quiet`] put to rest, brings what is derived from rows up to date, and forgets all notes.

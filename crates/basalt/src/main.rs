@@ -89,6 +89,8 @@ enum Command {
     Migration(commands::migration::Migration),
     /// Work with the database.
     Db(commands::db::Db),
+    /// Copy the project's database to another one, with users, sessions and history, and compare the two.
+    Copy(commands::copy::Copy),
     /// Say what of the project runs, what does not and why, without touching anything.
     Doctor(commands::doctor::Doctor),
 }
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         Command::Gen(Gen { what: GenWhat::Keys }) => commands::keys::run(),
         Command::Migration(migration) => migration.run(place),
         Command::Db(db) => db.run(place),
+        Command::Copy(copy) => copy.run(place),
         Command::Doctor(doctor) => doctor.run(place),
     };
     match outcome {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile as EngineFile, RepairStatus};
 use basalt_sql::ddl::report::{Report, check_files};
+use basalt_sqlite::SqliteEngine;
 use basalt_types::{Clock as _, SystemClock, SystemRng, pg};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -166,7 +167,7 @@ pub fn apply(
                     If the folder's migrations made them: basalt migration repair --status applied"
             .into());
     }
-    compare(engine, &files, &applied)?;
+    compare(&files, &applied)?;
     // Noted before the first migration, so that a crash between them and the seed does not leave the seed out.
     let pending = project.state().join("seed-pending");
     if is_new && settings.seed_enabled && may_seed {
@@ -201,7 +202,7 @@ pub fn waiting(engine: &dyn Database, project: &Project, settings: &Settings) ->
 }
 
 /// An edited or missing applied migration is an error: the database would no longer be what the folder says.
-fn compare(engine: &dyn Database, files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), Failure> {
+pub fn compare(files: &[MigrationFile], applied: &[AppliedMigration]) -> Result<(), Failure> {
     let mut wrong = String::new();
     for row in applied {
         match files.iter().find(|f| f.version == row.version) {
@@ -214,7 +215,7 @@ fn compare(engine: &dyn Database, files: &[MigrationFile], applied: &[AppliedMig
             }
             Some(file) => {
                 let text = read(file)?;
-                if row.sha256.as_ref().is_some_and(|sha| *sha != engine.checksum(&text)) {
+                if row.sha256.as_ref().is_some_and(|sha| *sha != SqliteEngine::checksum(&text)) {
                     let _ = writeln!(
                         wrong,
                         "  {} was edited after it was applied. Undo the edit and write a new migration, or, if the database already is as the \
@@ -270,6 +271,18 @@ pub fn summary(applied: &[MigrationFile]) -> String {
         [] => "No new migrations.".to_owned(),
         all => format!("Applied {}: {}", all.len(), all.iter().map(|f| f.version.as_str()).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Refuses files with statements that do not run on SQLite, all at once.
+pub fn check_files_on_sqlite(files: &[MigrationFile], settings: &Settings) -> Result<(), Failure> {
+    let (base, _) = basalt_sql::bootstrap::catalog(settings.auto_expose_new_tables).map_err(|e| e.error.to_string())?;
+    let texts =
+        files.iter().map(|file| Ok((file.path.display().to_string(), read(file)?))).collect::<Result<Vec<_>, ProjectError>>()?;
+    let report = check_files(texts.iter().map(|(n, t)| (n.as_str(), t.as_str())), &base);
+    if report.is_clean() {
+        return Ok(());
+    }
+    Err(format!("nothing was changed, because some statements do not run on SQLite\n\n{}", report.to_text()).into())
 }
 
 /// What of the project's SQL does not run, without a database.

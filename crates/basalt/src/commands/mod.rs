@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod copy;
 pub mod db;
 pub mod doctor;
 pub mod init;
