@@ -4,7 +4,7 @@ use basalt_catalog::{ConstraintKind, RelationKind};
 use basalt_engine::bulk::KeyCheck;
 use basalt_types::{Oid, SqlError};
 
-use super::{PostgresBulk, column, qualified, quoted};
+use super::{PostgresBulk, column, qualified, quiet, quoted};
 
 /// Looks at every validated foreign key, as of the moment that was taken.
 pub(super) fn keys(bulk: &PostgresBulk) -> Result<KeyCheck, SqlError> {
@@ -26,6 +26,8 @@ pub(super) fn keys(bulk: &PostgresBulk) -> Result<KeyCheck, SqlError> {
         }
     }
     bulk.run("SET LOCAL search_path = pg_catalog")?;
+    // Keys that were taken away: the server looks at them when the copy's last step puts them back.
+    found.checked += quiet::keys_at_rest(bulk)?;
     Ok(found)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - `commands.rs`: each command with its exit codes and what it leaves behind;
 //! - `config.rs`: settings from every source, and what they do;
+//! - `copy/`: projects moved between the engines;
 //! - `edge.rs`: slow, silent and odd clients;
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
@@ -14,6 +15,7 @@
 mod bounded;
 mod commands;
 mod config;
+mod copy;
 mod edge;
 mod footprint;
 mod hostile;

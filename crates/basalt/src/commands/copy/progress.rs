@@ -65,7 +65,7 @@ impl Progress {
             let line = json!({"event": "rows", "phase": self.phase, "table": self.table, "rows": self.rows, "of": self.of,
                               "percent": percent, "rows_per_second": rate, "done": is_done});
             eprintln!("{line}");
-        } else {
+        } else if self.rows > 0 {
             eprintln!("{:<8} {:<40} {:>12} rows {percent:>4} % {rate:>9} rows/s", self.phase, self.table, self.rows);
         }
     }
