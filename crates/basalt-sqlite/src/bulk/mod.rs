@@ -139,6 +139,13 @@ impl SqliteBulk {
     }
 }
 
+/// The history, which migrations write, and what Supabase's services note of their own schemas.
+fn is_bookkeeping(table: &BulkTable) -> bool {
+    let is_service = matches!(table.schema.as_str(), "auth" | "storage" | "realtime");
+    table.schema == "supabase_migrations"
+        || (is_service && matches!(table.name.as_str(), "schema_migrations" | "migrations" | "instances"))
+}
+
 impl Bulk for SqliteBulk {
     fn product(&self) -> &'static str {
         "SQLite"
@@ -147,7 +154,7 @@ impl Bulk for SqliteBulk {
     fn tables(&mut self) -> Result<Vec<BulkTable>, SqlError> {
         let all = self.catalog.relations().filter(|relation| relation.kind == RelationKind::Table);
         let all = all.map(|relation| BulkTable::of(&self.catalog, relation));
-        Ok(all.filter(|table| table.schema != "supabase_migrations").collect())
+        Ok(all.filter(|table| !is_bookkeeping(table)).collect())
     }
 
     fn left_out(&mut self) -> Result<Vec<String>, SqlError> {
