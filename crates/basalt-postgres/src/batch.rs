@@ -49,6 +49,9 @@ impl PostgresEngine {
             // Code of one step could prepare something under a name that another step expects to be ours.
             is_prepared: shared.options.is_prepared && !is_code_dynamic,
             is_code_dynamic,
+            // Its own way takes everything back each time.
+            leaves_traces: true,
+            reads_request: true,
         };
         let limit = tokio::time::Instant::from_std(batch.deadline) + request::GRACE;
         let mut attempt = 1;

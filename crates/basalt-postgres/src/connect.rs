@@ -9,6 +9,7 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTl
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{self, CANNOT_CONNECT};
+use crate::wire::{self, Wire};
 use crate::{address, tls};
 
 /// Where to connect and as whom.
@@ -81,6 +82,29 @@ impl Target {
                 Ok((client, tokio::spawn(hear(connection, said))))
             }
         }
+    }
+
+    /// A connection for the common request.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub(crate) async fn connect_wire(&self) -> Result<Wire, SqlError> {
+        let connecting = Wire::connect(&self.config, self.tls.as_ref());
+        let limit = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10));
+        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            tracing::warn!("no connection to PostgreSQL in time");
+            Err(SqlError::new(CANNOT_CONNECT, "the database cannot be reached"))
+        })
+    }
+
+    /// Whether [`Self::connect_wire`] understands the address.
+    pub(crate) fn has_wire(&self) -> bool {
+        wire::is_plain(&self.config)
+    }
+
+    /// As [`Self::cancel`].
+    pub(crate) async fn cancel_wire(&self, key: (i32, i32)) {
+        wire::cancel(key, &self.config, self.tls.as_ref()).await;
     }
 
     /// Stops what a connection is doing. The server is asked on a connection of its own, so it may come late; errors mean it has ended.

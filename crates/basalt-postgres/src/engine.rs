@@ -19,7 +19,7 @@ use crate::foreign::{Foreign, Openings};
 use crate::options::PostgresOptions;
 use crate::own::{Access, Own};
 use crate::pool::{Lease, Pool};
-use crate::{error, introspect, request};
+use crate::{error, introspect, request, short, traces};
 
 /// How often a transaction of a service is tried when others got in its way.
 pub(crate) const MOST_ATTEMPTS: u32 = 8;
@@ -41,12 +41,17 @@ pub(crate) struct Shared {
     pub(crate) foreign: Mutex<Option<Foreign>>,
     pub(crate) openings: ArcSwapOption<Openings>,
     pub(crate) is_code_dynamic: AtomicBool,
+    /// See [`Traces`].
+    leaves_traces: AtomicBool,
+    reads_request: AtomicBool,
     compiled: RwLock<HashMap<u64, Arc<PgStatement>>>,
     /// What the catalog was like when it was read.
     fingerprint: Mutex<String>,
     /// When the database last answered.
     answered: Mutex<Instant>,
     pub(crate) runs: AtomicU64,
+    /// Of them, those that went the way of the common request.
+    short: AtomicU64,
     pub(crate) repeated: AtomicU64,
     reloads: AtomicU64,
 }
@@ -94,10 +99,13 @@ impl PostgresEngine {
             foreign: Mutex::new(options.foreign.clone()),
             openings: ArcSwapOption::empty(),
             is_code_dynamic: AtomicBool::new(true),
+            leaves_traces: AtomicBool::new(true),
+            reads_request: AtomicBool::new(true),
             compiled: RwLock::default(),
             fingerprint: Mutex::default(),
             answered: Mutex::new(Instant::now()),
             runs: AtomicU64::new(0),
+            short: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             options,
@@ -190,14 +198,17 @@ impl Shared {
 
     /// Reads the catalog, and takes it when it is another.
     pub(crate) async fn reload(&self) -> Result<(), SqlError> {
-        let (fingerprint, mut catalog) = self
+        let (fingerprint, mut catalog, traces) = self
             .admin(async |client| {
                 // Taken before: a change in between is then seen the next time.
                 let row = client.query_one(introspect::FINGERPRINT, &[]).await.map_err(|e| error::of(&e))?;
                 let fingerprint: String = row.try_get(0).map_err(|e| error::of(&e))?;
-                Ok((fingerprint, introspect::catalog(client).await?))
+                let catalog = introspect::catalog(client).await?;
+                Ok((fingerprint, catalog, traces::read(client).await?))
             })
             .await?;
+        self.leaves_traces.store(traces.leaves, Ordering::Relaxed);
+        self.reads_request.store(traces.reads_request, Ordering::Relaxed);
         *self.fingerprint.lock() = fingerprint;
         self.read_openings().await?;
         self.reloads.fetch_add(1, Ordering::Relaxed);
@@ -315,7 +326,13 @@ impl Engine for PostgresEngine {
                 catalog_version: catalog.version(),
                 is_prepared: shared.options.is_prepared,
                 is_code_dynamic: shared.is_code_dynamic.load(Ordering::Relaxed),
+                leaves_traces: shared.leaves_traces.load(Ordering::Relaxed),
+                reads_request: shared.reads_request.load(Ordering::Relaxed),
             };
+            if openings.is_none() && short::fits(&run, &statement, &facts) && shared.requests.target().has_wire() {
+                shared.short.fetch_add(1, Ordering::Relaxed);
+                return short::run(&shared.requests, &run, &statement, &facts).await;
+            }
             let first = request::run(shared.requests.lease().await?, &run, &statement, &facts).await;
             match first {
                 // Somebody's code took our statements away; the transaction was undone, and another connection has its own.
@@ -360,6 +377,7 @@ impl Engine for PostgresEngine {
             gauges,
             counters: vec![
                 ("runs", shared.runs.load(Ordering::Relaxed)),
+                ("short_runs", shared.short.load(Ordering::Relaxed)),
                 ("transactions_repeated", shared.repeated.load(Ordering::Relaxed)),
                 ("catalog_reloads", shared.reloads.load(Ordering::Relaxed)),
                 ("connections_opened", opened),

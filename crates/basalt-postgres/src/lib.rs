@@ -9,6 +9,7 @@
 //! | `engine` | opening, the catalog and its changes, the [`basalt_engine::Engine`] trait |
 //! | `request` | one request in one pipeline, and what keeps it from the next |
 //! | `address`, `tls` | URLs as libpq reads them, and whose certificates count |
+//! | `short`, `wire` | the common request with one Sync, over a connection of our own kind; `traces`: what code may leave there |
 //! | `batch` | several plans in one transaction |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
 //! | `own`, `value` | transactions of the services on their own tables |
@@ -33,8 +34,11 @@ mod options;
 mod own;
 mod pool;
 mod request;
+mod short;
 mod tls;
+mod traces;
 mod value;
+mod wire;
 
 pub use bootstrap::{Contents, Examined, Found, Lacks, Refusal};
 pub use bulk::PostgresBulk;

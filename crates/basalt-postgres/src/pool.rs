@@ -14,12 +14,16 @@ use tokio_postgres::{Client, Statement};
 
 use crate::connect::Target;
 use crate::error;
+use crate::short::{Kept, Loan};
 
 /// Statements kept on one connection. Each costs the server some kilobytes.
 const MOST_STATEMENTS: usize = 500;
 
 /// The longest a connection is given to come to rest after its request was given up.
 const REST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After so long without use a connection is looked at before it is used.
+const LONG_REST: Duration = Duration::from_millis(50);
 
 /// Waits between attempts to connect, from the first failure on.
 const BACKOFF: [Duration; 5] =
@@ -80,7 +84,18 @@ struct Counts {
 
 struct Lane {
     idle: Mutex<Vec<Connection>>,
+    /// Those of the common request; they count towards the same limit.
+    kept: Mutex<Vec<Kept>>,
+    size: usize,
     permits: Arc<Semaphore>,
+}
+
+impl Lane {
+    /// Whether, with what this caller is about to open, there are too many connections.
+    fn is_full(&self) -> bool {
+        let used = self.size.saturating_sub(self.permits.available_permits());
+        used + self.idle.lock().len() + self.kept.lock().len() > self.size
+    }
 }
 
 pub(crate) struct Pool {
@@ -95,7 +110,8 @@ impl Pool {
     pub(crate) fn new(target: Target, size: usize, lanes: usize, timeout: Duration) -> Arc<Self> {
         let lanes = lanes.clamp(1, size.max(1));
         let each = (size / lanes).max(1);
-        let lane = |_| Lane { idle: Mutex::default(), permits: Arc::new(Semaphore::new(each)) };
+        let lane =
+            |_| Lane { idle: Mutex::default(), kept: Mutex::default(), size: each, permits: Arc::new(Semaphore::new(each)) };
         Arc::new(Self {
             target,
             lanes: (0..lanes).map(lane).collect(),
@@ -110,21 +126,8 @@ impl Pool {
     /// # Errors
     /// 53300 when none became free in time; why a new one could not be had.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, SqlError> {
-        let number = lane_number() % self.lanes.len();
-        // `number` is below the length, which is at least one.
-        let lane = self.lanes.get(number).ok_or_else(|| SqlError::internal("a pool without lanes"))?;
-        let permit = match Arc::clone(&lane.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.counts.waited.fetch_add(1, Ordering::Relaxed);
-                let waiting = tokio::time::timeout(self.timeout, Arc::clone(&lane.permits).acquire_owned());
-                match waiting.await {
-                    Ok(Ok(permit)) => permit,
-                    Ok(Err(_)) => return Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is closing")),
-                    Err(_) => return Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time")),
-                }
-            }
-        };
+        let (number, lane) = self.lane()?;
+        let permit = self.permit(lane).await?;
         loop {
             let idle = lane.idle.lock().pop();
             match idle {
@@ -133,23 +136,83 @@ impl Pool {
                 None => break,
             }
         }
+        if lane.is_full() {
+            // One of the other kind makes room.
+            let other = lane.kept.lock().pop();
+            self.counts.discarded.fetch_add(u64::from(other.is_some()), Ordering::Relaxed);
+        }
         let connection = self.open().await?;
         Ok(Lease::new(self, number, permit, connection))
     }
 
-    async fn open(&self) -> Result<Connection, SqlError> {
-        self.check_backoff()?;
-        match self.target.connect().await {
-            Ok(client) => {
-                *self.failures.lock() = Failures::default();
-                self.counts.opened.fetch_add(1, Ordering::Relaxed);
-                Ok(Connection { client, statements: HashMap::new(), catalog_version: 0 })
+    /// The same for the common request.
+    ///
+    /// # Errors
+    /// As [`Self::lease`].
+    pub(crate) async fn lend(self: &Arc<Self>) -> Result<Loan, SqlError> {
+        let (number, lane) = self.lane()?;
+        let permit = self.permit(lane).await?;
+        loop {
+            let idle = lane.kept.lock().pop();
+            let Some(mut kept) = idle else { break };
+            if kept.rested.elapsed() > LONG_REST {
+                // What the server may have said meanwhile is known after the runtime has looked.
+                tokio::task::yield_now().await;
             }
-            Err(error) => {
-                self.note_failure(&error);
-                Err(error)
+            kept.wire.look();
+            if !kept.wire.is_closed() {
+                return Ok(Loan::new(self, number, permit, kept));
+            }
+            self.count_discarded();
+        }
+        if lane.is_full() {
+            let other = lane.idle.lock().pop();
+            self.counts.discarded.fetch_add(u64::from(other.is_some()), Ordering::Relaxed);
+        }
+        self.check_backoff()?;
+        let wire = self.target.connect_wire().await;
+        let wire = self.noted(wire)?;
+        Ok(Loan::new(self, number, permit, Kept::new(wire)))
+    }
+
+    fn lane(&self) -> Result<(usize, &Lane), SqlError> {
+        let number = lane_number() % self.lanes.len().max(1);
+        let lane = self.lanes.get(number).ok_or_else(|| SqlError::internal("a pool without lanes"))?;
+        Ok((number, lane))
+    }
+
+    /// Leave to use a connection of a lane, when there is room.
+    async fn permit(&self, lane: &Lane) -> Result<OwnedSemaphorePermit, SqlError> {
+        match Arc::clone(&lane.permits).try_acquire_owned() {
+            Ok(permit) => Ok(permit),
+            Err(_) => {
+                self.counts.waited.fetch_add(1, Ordering::Relaxed);
+                let waiting = tokio::time::timeout(self.timeout, Arc::clone(&lane.permits).acquire_owned());
+                match waiting.await {
+                    Ok(Ok(permit)) => Ok(permit),
+                    Ok(Err(_)) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is closing")),
+                    Err(_) => Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time")),
+                }
             }
         }
+    }
+
+    async fn open(&self) -> Result<Connection, SqlError> {
+        self.check_backoff()?;
+        let client = self.noted(self.target.connect().await)?;
+        Ok(Connection { client, statements: HashMap::new(), catalog_version: 0 })
+    }
+
+    /// Counts an attempt to connect.
+    fn noted<T>(&self, attempt: Result<T, SqlError>) -> Result<T, SqlError> {
+        match &attempt {
+            Ok(_) => {
+                *self.failures.lock() = Failures::default();
+                self.counts.opened.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => self.note_failure(error),
+        }
+        attempt
     }
 
     /// Says the last failure again as long as it is too early for another attempt.
@@ -179,11 +242,35 @@ impl Pool {
         }
     }
 
+    /// As [`Self::put_back`].
+    #[allow(clippy::disallowed_methods)] // monotonic time of rest
+    pub(crate) fn put_back_kept(&self, lane: usize, mut kept: Kept) {
+        kept.rested = Instant::now();
+        match self.lanes.get(lane) {
+            Some(lane) if !kept.wire.is_closed() && !lane.permits.is_closed() => lane.kept.lock().push(kept),
+            _ => self.count_discarded(),
+        }
+    }
+
+    /// Where the connections lead.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn count_discarded(&self) {
+        self.counts.discarded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_cancelled(&self) {
+        self.counts.cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Closes what rests; what is in use is closed when it comes back.
     pub(crate) fn close(&self) {
         for lane in &self.lanes {
             lane.permits.close();
             lane.idle.lock().clear();
+            lane.kept.lock().clear();
         }
     }
 
@@ -195,7 +282,7 @@ impl Pool {
 
     /// Connections that rest.
     pub(crate) fn idle(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.idle.lock().len()).sum()
+        self.lanes.iter().map(|lane| lane.idle.lock().len() + lane.kept.lock().len()).sum()
     }
 }
 

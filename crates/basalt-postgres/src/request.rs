@@ -107,6 +107,10 @@ pub(crate) struct Shared<'a> {
     /// Code of the database's users can build statements of its own: what it prepared is looked for after each request.
     pub(crate) is_code_dynamic: bool,
     pub(crate) opening: Opening<'a>,
+    /// Code of the database's users may leave something on a connection.
+    pub(crate) leaves_traces: bool,
+    /// Code of the database's users may ask for the request's method, path, headers or cookies.
+    pub(crate) reads_request: bool,
 }
 
 /// Runs a request to its end.
@@ -343,7 +347,7 @@ pub(crate) async fn planned(connection: &Connection, run: &Run, explain: &PgStat
 }
 
 /// Whether a write's answer can be refused after it is known: by its number of rows, or because it is too long to give.
-fn is_checked_write(run: &Run) -> bool {
+pub(crate) fn is_checked_write(run: &Run) -> bool {
     match &run.plan.action {
         Action::Read { .. } => false,
         Action::Write { is_put, representation, .. } => {

@@ -61,6 +61,47 @@ fn what_a_request_leaves_is_gone_before_the_next() {
 }
 
 #[test]
+fn code_that_leaves_nothing_is_known_and_code_that_may_is_cleaned_after() {
+    let leaving = "create function public.leave() returns boolean language sql as
+        $$ select set_config('app.tenant', 'theirs', false) is not null $$;
+        create table public.marked (id int primary key);
+        insert into public.marked values (1);
+        alter table public.marked enable row level security;
+        create policy p on public.marked using (public.leave());
+        grant all on public.marked to anon, authenticated, service_role;";
+    let harmless = leaving.replace("set_config('app.tenant', 'theirs', false)", "current_setting('request.jwt.claims', true)");
+    for (code, is_reset) in [(leaving, true), (harmless.as_str(), false)] {
+        let served = Served::new(&format!("{WHO}{code}"));
+        for role in ["anon", "authenticated"] {
+            let before = served.body("authenticated", "who");
+            assert_eq!(served.body(role, "marked"), r#"[{"id":1}]"#);
+            assert_eq!(served.body("authenticated", "who"), before, "{code}");
+        }
+        assert_eq!(served.counter("short_runs"), 6, "all went the short way");
+        assert_eq!(served.counter("connections_discarded"), 1, "none of them was lost; the login was looked at over one");
+        // Whether what an earlier request left is taken back shows in a setting that nobody set for the transaction.
+        let setting = served.body("anon", "who");
+        assert!(setting.contains(r#""tenant":null"#), "{is_reset}: {setting}");
+    }
+}
+
+#[test]
+fn a_connection_that_the_server_closed_is_replaced() {
+    let served = Served::new(WHO);
+    let before = served.body("anon", "who");
+    let mut superuser = served.database.superuser().expect("a superuser");
+    for _ in 0..3 {
+        let closed = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator' and datname = current_database()";
+        superuser.batch(closed).expect("terminated");
+        // Until the server has let go of it.
+        let gone = "do $$ begin while exists (select from pg_stat_activity where usename = 'authenticator' and datname = current_database())
+            loop perform pg_sleep(0.001); perform pg_stat_clear_snapshot(); end loop; end $$";
+        superuser.batch(gone).expect("gone");
+        assert_eq!(served.body("anon", "who"), before);
+    }
+}
+
+#[test]
 fn a_statement_prepared_under_our_name_is_not_run() {
     // The driver numbers its statements; code that knows the numbers puts its own under one of them.
     let steal = "execute 'deallocate all'; for n in 0..40 loop
