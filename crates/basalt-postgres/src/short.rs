@@ -48,9 +48,11 @@ const REST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whether a request can go this way.
 pub(crate) fn fits(run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> bool {
     // Whatever a request may ask for besides has to be thought of here.
-    let Run { session: _, plan, literals: _, payload: _, limits: _, rollback } = run;
+    let Run { session: _, plan, literals: _, payload: _, limits: _, rollback, timezone, explain } = run;
     matches!(plan.action, Action::Read { .. } | Action::Write { .. })
         && !rollback
+        && timezone.is_none()
+        && explain.is_none()
         && !shared.is_code_dynamic
         && plan.max_affected.is_none()
         && statement.explain.is_none()
