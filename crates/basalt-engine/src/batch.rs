@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use basalt_types::{SqlError, SqlState};
+
 use crate::{Answer, Run, RunError};
 
 /// Completes a step's values from the answers of the steps before it, in order.
@@ -33,6 +35,8 @@ pub struct Batch {
     pub steps: Vec<Step>,
     /// When all of it must have ended: 57014 after that.
     pub deadline: Instant,
+    /// Longest bodies of all answers together, bytes: 54000 beyond.
+    pub max_response_bytes: usize,
     /// Roll back in the end, though all went well.
     pub rollback: bool,
 }
@@ -56,6 +60,21 @@ impl BatchError {
     /// An error of one step.
     pub fn at(step: usize, error: impl Into<RunError>) -> Self {
         Self { at: Some(step), error: error.into() }
+    }
+}
+
+impl Batch {
+    /// Bounds the answers so far.
+    ///
+    /// # Errors
+    /// 54000 when they are too long.
+    pub fn check_length(&self, answers: &[Answer]) -> Result<(), RunError> {
+        let length: usize = answers.iter().map(|answer| answer.body.len()).sum();
+        if length > self.max_response_bytes {
+            let text = format!("the answers are longer than {} bytes", self.max_response_bytes);
+            return Err(SqlError::new(SqlState::PROGRAM_LIMIT, text).into());
+        }
+        Ok(())
     }
 }
 

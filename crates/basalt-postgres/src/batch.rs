@@ -16,10 +16,10 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::engine::{MOST_ATTEMPTS, PostgresEngine};
 use crate::error;
 use crate::pool::{Connection, Key, Lease};
-use crate::request::{self, Shared};
+use crate::request::{self, Sent, Shared, declared};
 
-/// One state for all steps. It must come before the transaction's first query.
-const ONE_SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+/// One state for all steps. The transaction that [`request::BEGIN`] opened has a snapshot already, from taking back what was left.
+const ONE_SNAPSHOT: &str = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ";
 
 /// What the statement before may have left for the next one to count in.
 const FORGET: &str = "SET LOCAL basalt.conflicts TO ''";
@@ -101,10 +101,9 @@ async fn transact(
     let (begun, set, chosen) =
         join3(client.batch_execute(shared.opening.begin), client.batch_execute(ONE_SNAPSHOT), shared.opening.settings(client))
             .await;
-    begun.map_err(sql)?;
     let set = set.and(chosen);
     let mut answers = Vec::with_capacity(batch.steps.len());
-    let mut result = set.map_err(sql);
+    let mut result = begun.and(set).map_err(sql);
     for (at, (step, statement)) in batch.steps.iter().zip(statements).enumerate() {
         if result.is_err() {
             break;
@@ -116,7 +115,10 @@ async fn transact(
             Ok::<Answer, RunError>(answer)
         };
         match one.await {
-            Ok(answer) => answers.push(answer),
+            Ok(answer) => {
+                answers.push(answer);
+                result = batch.check_length(&answers).map_err(|error| BatchError::at(at, error));
+            }
             Err(error) => result = Err(BatchError::at(at, error)),
         }
     }
@@ -126,6 +128,10 @@ async fn transact(
             // What waited for the end (deferred constraints) fails here, and the transaction is over then.
             let ended = client.batch_execute("COMMIT").await;
             ended.map(|()| answers).map_err(|e| BatchError::at(batch.steps.len(), error::of(&e)))
+        }
+        Ok(()) => {
+            let undone = request::undo(connection).await;
+            undone.map(|()| answers).map_err(|error| BatchError::at(batch.steps.len(), error))
         }
         other => {
             client.batch_execute("ROLLBACK").await.map_err(sql)?;
@@ -144,7 +150,7 @@ async fn one(
     shared: &Shared<'_>,
 ) -> Result<Answer, RunError> {
     let texts = request::binds(run, statement)?;
-    let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+    let texts: Vec<Sent<'_>> = texts.iter().map(|text| Sent(text.as_deref())).collect();
     let params: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -158,7 +164,8 @@ async fn one(
     } else {
         let client = &connection.client;
         let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-        let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().map(|p| (*p, Type::TEXT)).collect();
+        let params: Vec<(&(dyn ToSql + Sync), Type)> =
+            params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
         let (forgot, set, before, rows) = join4(
             client.batch_execute(FORGET),
             client.query_typed(request::setup_of(setup.len()), &setup),
@@ -202,7 +209,7 @@ async fn prepared(
         return forgot.and(set).and(before).and(rows).map_err(sql);
     }
     // Prepared after the role is set: names in schemas that the role may not use must not be found.
-    let types = vec![Type::TEXT; params.len()];
+    let types: Vec<Type> = statement.binds.iter().map(declared).collect();
     let (forgot, set, before, made) = join4(
         client.batch_execute(FORGET),
         client.query(&begin, setup),

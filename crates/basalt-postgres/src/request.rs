@@ -213,7 +213,7 @@ pub(crate) fn binds<'r>(run: &'r Run, statement: &PgStatement) -> Result<Vec<Opt
 
 /// A parameter in text form, which the server reads as whatever type it found the parameter to have.
 #[derive(Debug)]
-struct Sent<'t>(Option<&'t str>);
+pub(crate) struct Sent<'t>(pub(crate) Option<&'t str>);
 
 impl ToSql for Sent<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
@@ -234,7 +234,7 @@ impl ToSql for Sent<'_> {
 }
 
 /// The type a parameter is declared with.
-fn declared(bind: &PgBind) -> Type {
+pub(crate) fn declared(bind: &PgBind) -> Type {
     if bind.is_bare() { Type::UNKNOWN } else { Type::TEXT }
 }
 
@@ -289,7 +289,7 @@ async fn transact(
 }
 
 /// Takes a transaction back as if it had been committed.
-async fn undo(connection: &Connection) -> Result<(), SqlError> {
+pub(crate) async fn undo(connection: &Connection) -> Result<(), SqlError> {
     let undone = connection.client.batch_execute(UNDO).await;
     if undone.is_err() {
         connection.client.batch_execute("ROLLBACK").await.map_err(|e| error::of(&e))?;

@@ -40,6 +40,12 @@ pub struct RestConfig {
     pub server_timing: bool,
     /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
     pub tells_request: bool,
+    /// Most operations of a batch.
+    pub max_batch_operations: usize,
+    /// Most references of a batch to earlier answers.
+    pub max_batch_references: usize,
+    /// Longest batch, and longest body of an operation with its references' values, bytes.
+    pub max_batch_bytes: usize,
     /// Plans kept; beyond it the cache starts anew.
     pub max_plans: usize,
 }
@@ -65,6 +71,9 @@ impl Default for RestConfig {
             plan_enabled: false,
             server_timing: false,
             tells_request: false,
+            max_batch_operations: 100,
+            max_batch_references: 1000,
+            max_batch_bytes: 4 << 20,
             max_plans: 4096,
         }
     }

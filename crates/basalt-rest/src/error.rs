@@ -90,6 +90,9 @@ pub enum RestError {
     /// The token's role cannot be taken.
     #[error("role \"{0}\" does not exist")]
     Role(String),
+    /// A body that is no batch.
+    #[error("{0}")]
+    Batch(String),
     /// A value that refers to an earlier answer of a batch is not there.
     #[error("{0}")]
     Reference(String),
@@ -168,6 +171,7 @@ impl RestError {
             Self::Token { undecodable: true, .. } => (StatusCode::UNAUTHORIZED, "PGRST301"),
             Self::Token { undecodable: false, .. } => (StatusCode::UNAUTHORIZED, "PGRST303"),
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
+            Self::Batch(_) => (StatusCode::BAD_REQUEST, "BSLT010"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
             Self::NoSecret => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST300"),

@@ -8,9 +8,11 @@
 //! To add a filter operator: its word in `parse/filter.rs`, its variant in `basalt_plan::ask::Operator`, its symbol in
 //! `basalt_plan::resolve`. To add an error: its variant and row in `error.rs` and docs/wire/rest-errors.md.
 
+mod batch;
 mod config;
 mod document;
 pub mod error;
+mod exchange;
 mod near;
 pub mod parse;
 mod plans;
@@ -35,6 +37,7 @@ pub use error::{RestError, role_refused, secret_missing, shorten, token_refused,
 pub use timing::TokenTime;
 
 use error::RestError as Error;
+use exchange::Exchange;
 use parse::media::{Media, Offer};
 use parse::prefer::Preferences;
 use parse::query::Params;
@@ -44,6 +47,9 @@ use timing::{Stage, Timing};
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The path of a batch. No table has a slash in its path, so none is in its way.
+const BATCH: &str = "/-/batch";
 
 /// How often a request is planned anew when the schema changes under it.
 const STALE_TRIES: usize = 4;
@@ -80,6 +86,8 @@ struct Asked<'r> {
     preferences: Preferences,
     /// Where it is told.
     timing: Option<&'r Timing>,
+    /// Of a request that is part of a batch: where it leaves what it would run.
+    exchange: Option<&'r Exchange>,
 }
 
 impl Asked<'_> {
@@ -131,20 +139,23 @@ impl Rest {
                 }
                 response
             }
-            Err(error) => {
-                let is_anon = session.role.as_str() == self.config.anon_role;
-                if let Error::Sql(cause) = &error
-                    && matches!(cause.state, SqlState::INTERNAL | SqlState::IO_ERROR)
-                {
-                    tracing::error!(error = %cause, path = request.uri().path(), "a request failed inside");
-                }
-                let mut response = error.response(is_anon);
-                if request.method() == Method::HEAD {
-                    *response.body_mut() = Bytes::new();
-                }
-                response
-            }
+            Err(error) => self.refused(session, &request, &error),
         }
+    }
+
+    /// The answer of a request that was refused or failed.
+    fn refused(&self, session: &Session, request: &Request<Bytes>, error: &Error) -> Response<Bytes> {
+        let is_anon = session.role.as_str() == self.config.anon_role;
+        if let Error::Sql(cause) = error
+            && matches!(cause.state, SqlState::INTERNAL | SqlState::IO_ERROR)
+        {
+            tracing::error!(error = %cause, path = request.uri().path(), "a request failed inside");
+        }
+        let mut response = error.response(is_anon);
+        if request.method() == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        response
     }
 
     async fn answer(
@@ -153,6 +164,19 @@ impl Rest {
         session: &Session,
         request: &Request<Bytes>,
         timing: Option<&Timing>,
+    ) -> Result<Response<Bytes>, Error> {
+        if request.uri().path().get(prefix..) == Some(BATCH) {
+            return self.batch(session, request).await;
+        }
+        self.answer_one(prefix, session, request, (timing, None)).await
+    }
+
+    async fn answer_one(
+        &self,
+        prefix: usize,
+        session: &Session,
+        request: &Request<Bytes>,
+        (timing, exchange): (Option<&Timing>, Option<&Exchange>),
     ) -> Result<Response<Bytes>, Error> {
         let path = request.uri().path().get(prefix..).unwrap_or_default();
         let resource = path.strip_prefix('/').unwrap_or(path);
@@ -176,6 +200,7 @@ impl Rest {
             names_schema,
             preferences: Preferences::of(headers),
             timing,
+            exchange,
         };
         if resource.is_empty() {
             return self.root(&asked);
@@ -271,16 +296,20 @@ impl Rest {
     /// Runs an ask's plan; plans anew when the schema has changed in between.
     async fn run(
         &self,
-        session: &Session,
+        asked: &Asked<'_>,
         (ask, plan): (&Ask, Arc<Plan>),
         literals: Literals,
         payload: Option<Bytes>,
         Terms { rollback, timezone, explain }: Terms,
     ) -> Result<Answer, Error> {
+        let session = asked.session;
         let timeout = self.config.timeout_of(session.role.as_str());
         let limits = Limits::within(timeout, self.config.max_response_bytes);
         let is_near = matches!(ask, Ask::Read(_)) && explain.is_none();
         let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback, timezone, explain };
+        if let Some(exchange) = asked.exchange {
+            return exchange.run(run).await;
+        }
         for _ in 0..STALE_TRIES {
             let near = if is_near { self.engine.run_now(&run) } else { None };
             let result = match near {

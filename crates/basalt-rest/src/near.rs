@@ -320,7 +320,18 @@ impl Rest {
         let read = |query: &str| {
             let preferences = Preferences::default();
             let method = &Method::GET;
-            let asked = Asked { session, headers, method, query, body: &body, schema, names_schema, preferences, timing: None };
+            let asked = Asked {
+                session,
+                headers,
+                method,
+                query,
+                body: &body,
+                schema,
+                names_schema,
+                preferences,
+                timing: None,
+                exchange: None,
+            };
             self.read_ask(&asked, &name, media.output()).ok()
         };
         let (as_it_is, marked) = (read(query)?, read(&marked(query)?)?);

@@ -30,7 +30,10 @@ impl Rest {
             return Err(Error::Sql(negative));
         }
         asked.ended(Stage::Plan);
-        let answer = self.run(asked.session, (&ask, plan), literals, None, self.terms(asked, &media)).await?;
+        if let Some(exchange) = asked.exchange {
+            exchange.expect(page);
+        }
+        let answer = self.run(asked, (&ask, plan), literals, None, self.terms(asked, &media)).await?;
         asked.ended(Stage::Transaction);
         if media.explain.is_some() {
             return Ok(explained(asked, &media, answer.body));

@@ -54,7 +54,7 @@ impl Rest {
         let plan = plan?;
         let terms = self.terms(asked, &media);
         asked.ended(Stage::Plan);
-        let answer = self.run(asked.session, (&ask, Arc::clone(&plan)), literals, Some(payload.json), terms).await?;
+        let answer = self.run(asked, (&ask, Arc::clone(&plan)), literals, Some(payload.json), terms).await?;
         asked.ended(Stage::Transaction);
         if media.explain.is_some() {
             return Ok(explained(asked, &media, answer.body));
@@ -105,7 +105,7 @@ impl Rest {
         let plan = plan?;
         self.check_put(asked, name, &keys, &literals, &payload)?;
         asked.ended(Stage::Plan);
-        let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), self.terms(asked, &media)).await?;
+        let answer = self.run(asked, (&ask, plan), literals, Some(payload.json), self.terms(asked, &media)).await?;
         asked.ended(Stage::Transaction);
         if media.explain.is_some() {
             return Ok(explained(asked, &media, answer.body));
@@ -156,7 +156,7 @@ impl Rest {
         } else {
             let terms = bounded(self.terms(asked, &media), bound);
             asked.ended(Stage::Plan);
-            let answer = self.run(asked.session, (&ask, plan), literals, Some(payload.json), terms).await?;
+            let answer = self.run(asked, (&ask, plan), literals, Some(payload.json), terms).await?;
             asked.ended(Stage::Transaction);
             if media.explain.is_some() {
                 return Ok(explained(asked, &media, answer.body));
@@ -182,7 +182,7 @@ impl Rest {
         let plan = plan?;
         let terms = bounded(self.terms(asked, &media), bound);
         asked.ended(Stage::Plan);
-        let answer = self.run(asked.session, (&ask, plan), literals, None, terms).await?;
+        let answer = self.run(asked, (&ask, plan), literals, None, terms).await?;
         asked.ended(Stage::Transaction);
         if media.explain.is_some() {
             return Ok(explained(asked, &media, answer.body));

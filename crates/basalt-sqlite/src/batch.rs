@@ -70,7 +70,7 @@ impl SqliteEngine {
                         let answer = answer::one(&slot.connection, &run, ready, now)?;
                         step.check(&answer)?;
                         answers.push(answer);
-                        Ok(())
+                        batch.check_length(&answers)
                     };
                     one().map_err(|error| BatchError::at(at, error))?;
                 }
@@ -103,6 +103,7 @@ fn run(desk: &Desk<'_>, batch: &Batch, ready: &[Ready], place: &AtomicUsize) -> 
         };
         step.check(&answer)?;
         answers.push(answer);
+        batch.check_length(&answers)?;
     }
     // What follows is the transaction's end.
     place.store(batch.steps.len(), Ordering::Relaxed);

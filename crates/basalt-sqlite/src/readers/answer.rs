@@ -95,6 +95,7 @@ fn answer(
 /// # Errors
 /// As [`read`] without a budget.
 pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+    let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
     answer(connection, run, ready, None, now, &mut Vec::new())
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Ti
 /// # Errors
 /// As [`one`].
 pub(crate) fn inside(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+    let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
     let context = connection.context();
     context.guard(&ready.tables);
     context.set_shapes(Some(ready.shapes.clone()));

@@ -2,6 +2,7 @@
 //!
 //! `table.rs` has a row for each setting: begin there. `resolve.rs` finds its value and keeps where it came from.
 
+mod beyond;
 mod document;
 mod environment;
 mod resolve;

@@ -8,6 +8,7 @@ use basalt_gateway::Network;
 use basalt_types::Secret;
 use toml::{Table, Value};
 
+use super::beyond::BeyondSettings;
 use super::document::Document;
 use super::resolve::{Flag, Resolver, Row, Typed};
 use super::table::{self, ALL, Setting};
@@ -37,6 +38,8 @@ pub struct Settings {
     pub extra_search_path: Vec<String>,
     /// Most rows in an answer.
     pub max_rows: Option<u64>,
+    /// What `/rest/v1` has beyond PostgREST.
+    pub beyond: BeyondSettings,
     /// Lines shown at start.
     pub welcome: Option<String>,
     /// Whether new tables get grants; unset in files: the old rule, true.
@@ -226,6 +229,7 @@ impl Settings {
             },
             extra_search_path: list(from, &table::EXTRA_SEARCH_PATH)?,
             max_rows: Some(integer(from, &table::MAX_ROWS)?),
+            beyond: BeyondSettings::of(from)?,
             auto_expose_new_tables: boolean(from, &table::AUTO_EXPOSE)?,
             require_rls: boolean(from, &table::REQUIRE_RLS)?,
             exposure_is_by_default,
@@ -351,7 +355,7 @@ fn integer(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<u64, Co
     })
 }
 
-fn size(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<usize, ConfigError> {
+pub(super) fn size(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<usize, ConfigError> {
     Ok(usize::try_from(integer(from, setting)?).unwrap_or(usize::MAX))
 }
 

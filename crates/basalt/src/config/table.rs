@@ -186,6 +186,10 @@ pub static EXTRA_SEARCH_PATH: Setting = cli(
 );
 pub static MAX_ROWS: Setting =
     cli("api.max_rows", number(0, 1 << 40), &["PGRST_DB_MAX_ROWS"], Some("1000"), "Most rows of an answer.");
+pub static BATCH_MAX_OPERATIONS: Setting =
+    own("api.batch_max_operations", number(1, 10_000), &[], Some("100"), "Most operations of a batch.");
+pub static BATCH_MAX_BYTES: Setting =
+    own("api.batch_max_bytes", number(1024, 1 << 30), &[], Some("4194304"), "Longest batch of operations, bytes.");
 pub static AUTO_EXPOSE: Setting = Setting {
     cli: Some("api.auto_expose_new_tables"),
     ..own(
@@ -351,7 +355,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 57] = [
+pub static ALL: [&Setting; 59] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -370,6 +374,8 @@ pub static ALL: [&Setting; 57] = [
     &SCHEMAS,
     &EXTRA_SEARCH_PATH,
     &MAX_ROWS,
+    &BATCH_MAX_OPERATIONS,
+    &BATCH_MAX_BYTES,
     &AUTO_EXPOSE,
     &REQUIRE_RLS,
     &READERS,

@@ -1,0 +1,53 @@
+// What Basalt has beyond PostgREST, from a client that has only fetch for it. docs/wire/rest-beyond.md.
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Basalt, ok } from './basalt.mjs'
+
+let basalt, service
+before(async () => {
+  basalt = await Basalt.start()
+  service = basalt.service()
+})
+after(() => basalt?.stop())
+
+/** Asks as the service role. */
+async function ask(method, path, body, headers = {}) {
+  const key = basalt.serviceKey
+  const response = await fetch(`${basalt.url}/rest/v1${path}`, {
+    method,
+    headers: { apikey: key, Authorization: `Bearer ${key}`, 'Content-Type': 'application/json', ...headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null }
+}
+
+describe('batch', () => {
+  const shown = { Prefer: 'return=representation' }
+
+  it('writes in one transaction, with references', async () => {
+    const { status, body } = await ask('POST', '/-/batch', {
+      operations: [
+        { id: 'first', method: 'POST', path: '/items?select=id,qty', headers: shown, body: { id: 900, name: 'b900', qty: 3 } },
+        { method: 'POST', path: '/items', body: { id: 901, name: 'b901', qty: { $result: '/first/0/qty' } } },
+        { method: 'GET', path: '/items?id=in.(:first,901)&select=id,qty&order=id', values: { ':first': { $result: '/first/0/id' } } },
+      ],
+    })
+    assert.equal(status, 200)
+    assert.deepEqual(body.results.map((r) => [r.id, r.status]), [['first', 201], [undefined, 201], [undefined, 200]])
+    assert.deepEqual(body.results[2].body, [{ id: 900, qty: 3 }, { id: 901, qty: 3 }])
+  })
+
+  it('keeps nothing when one fails, and says which', async () => {
+    const { status, body } = await ask('POST', '/-/batch', {
+      operations: [
+        { method: 'POST', path: '/items', body: { id: 910, name: 'b910' } },
+        { id: 'taken', method: 'POST', path: '/items', body: { id: 1, name: 'taken' } },
+      ],
+    })
+    assert.equal(status, 409)
+    assert.equal(body.code, '23505')
+    assert.deepEqual(body.operation, { index: 1, id: 'taken' })
+    assert.deepEqual(await service.from('items').select().eq('id', 910), ok([]))
+  })
+})
