@@ -3,6 +3,7 @@
 //! - `native.rs`: what a PostgreSQL server is left to find out itself.
 //! - `relationship.rs`: foreign keys as relationships, and which one an embed names.
 //! - `level.rs`: columns, JSON paths and conditions of one level; `node.rs`: a level as a query, embeds included.
+//! - `nested.rs`: relationships as inserts of several tables follow them.
 //! - `write.rs`: inserts, updates, deletes.
 //!
 //! It decides no privilege and no policy; the guard does, on the plan.
@@ -11,6 +12,7 @@ mod error;
 mod level;
 mod native;
 mod near;
+mod nested;
 mod node;
 mod relationship;
 mod write;
@@ -26,6 +28,7 @@ use crate::plan::{Action, Count, Output, Plan};
 use level::{Level, Rows};
 
 pub use error::{Candidate, ResolveError};
+pub use nested::{Nested, Way, nested};
 
 /// Settings that change what an ask means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
