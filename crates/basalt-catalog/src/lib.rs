@@ -28,8 +28,8 @@ pub use function::{ArgMode, Cast, Function, FunctionArg, Volatility};
 pub use lookup::{ForeignKey, edit_distance, quote_name};
 pub use privilege::{ApplicablePolicies, ColumnPrivileges, DependentPrivileges};
 pub use relation::{
-    Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Policy, PolicyCommand, Relation,
-    RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
+    Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Origin, Policy, PolicyCommand,
+    Relation, RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
 };
 pub use rights::Rights;
 pub use types::{TypeDef, TypeKind};

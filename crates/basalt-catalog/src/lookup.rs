@@ -50,6 +50,53 @@ impl Catalog {
         self.relations().flat_map(foreign_keys_of).filter(|fk| fk.target == table).collect()
     }
 
+    /// The columns of tables that a relation shows: (its own attnum, the table, the attnum there), of a table all of its own. Views over
+    /// views are looked through.
+    pub fn shown_columns(&self, relation: &Relation) -> Vec<(i16, Oid, i16)> {
+        // Views cannot be circular; the bound guards a damaged store.
+        const DEEPEST: usize = 32;
+        fn look(catalog: &Catalog, relation: &Relation, depth: usize) -> Vec<(i16, Oid, i16)> {
+            let Some(view) = &relation.view else {
+                return relation.columns.iter().map(|c| (c.attnum, Oid(relation.oid), c.attnum)).collect();
+            };
+            let mut found = Vec::new();
+            for origin in &view.origins {
+                match catalog.relation_by_oid(Oid(origin.relation)) {
+                    Some(below) if below.view.is_some() && depth < DEEPEST => {
+                        let below = look(catalog, below, depth + 1);
+                        found.extend(
+                            below
+                                .into_iter()
+                                .filter(|(at, ..)| *at == origin.source)
+                                .map(|(_, table, at)| (origin.column, table, at)),
+                        );
+                    }
+                    Some(_) => found.push((origin.column, Oid(origin.relation), origin.source)),
+                    None => {}
+                }
+            }
+            found
+        }
+        look(self, relation, 0)
+    }
+
+    /// What identifies a row: a table's primary key; of a view those of its tables that it shows as a whole.
+    pub fn key_of(&self, relation: &Relation) -> Vec<i16> {
+        if relation.view.is_none() {
+            return relation.primary_key().unwrap_or_default().to_vec();
+        }
+        let shown = self.shown_columns(relation);
+        let mut tables: Vec<Oid> = shown.iter().map(|(_, table, _)| *table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let key_in_view = |table: Oid| -> Option<Vec<i16>> {
+            let key = self.relation_by_oid(table)?.primary_key()?;
+            let own = |at: &i16| shown.iter().find(|(_, t, source)| *t == table && source == at).map(|(own, ..)| *own);
+            key.iter().map(own).collect()
+        };
+        tables.into_iter().filter_map(key_in_view).flatten().collect()
+    }
+
     /// Whether a relation or an index of that name exists in a schema: they share one name space.
     pub fn relation_name_taken(&self, schema: &str, name: &str) -> bool {
         self.relation(schema, name).is_some() || self.index(schema, name).is_some()

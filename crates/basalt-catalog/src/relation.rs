@@ -250,6 +250,20 @@ pub struct View {
     pub security_invoker: bool,
     /// `local`, `cascaded` or none.
     pub check_option: Option<String>,
+    /// Its columns that are columns of tables, or of other views.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+}
+
+/// A view's column that shows another relation's column unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its attnum in the view.
+    pub column: i16,
+    /// The other relation.
+    pub relation: OidNumber,
+    /// The attnum there.
+    pub source: i16,
 }
 
 /// A sequence's settings; its value is the engine's.

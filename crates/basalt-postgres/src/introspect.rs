@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Client;
 
-use crate::error;
+use crate::{error, origins};
 
 /// Schemas that are PostgreSQL's.
 const NOT_OURS: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'";
@@ -103,7 +103,7 @@ fn relations() -> String {
          ELSE jsonb_build_object('ForeignKey', jsonb_build_object('columns', to_jsonb(k.conkey), 'target', k.confrelid::int8, \
              'target_columns', to_jsonb(k.confkey), 'on_delete', {}, 'on_update', {}, 'match_full', k.confmatchtype = 'f', \
              'set_columns', coalesce(nullif(to_jsonb(k) -> 'confdelsetcols', 'null'), '[]'))) END) ORDER BY k.oid) \
-         FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.contype IN ('c', 'u', 'p', 'f')",
+         FROM pg_constraint AS k WHERE k.conrelid = c.oid AND (k.contype IN ('c', 'u', 'p') OR k.contype = 'f' AND k.conparentid = 0)",
         actions("confdeltype"),
         actions("confupdtype")
     );
@@ -262,7 +262,11 @@ pub(crate) async fn within(client: &Client) -> Result<Catalog, SqlError> {
             catalog.put_type(def);
         }
     }
+    let trees = view_trees(client).await?;
     for mut relation in all::<Relation>(client, &relations()).await? {
+        if let (Some(view), Some(tree)) = (&mut relation.view, trees.get(&relation.oid)) {
+            view.origins = origins::origins(tree);
+        }
         relation.columns.iter_mut().for_each(|column| number(&mut column.ty));
         catalog.put_relation(relation);
     }
@@ -284,6 +288,16 @@ pub(crate) async fn within(client: &Client) -> Result<Catalog, SqlError> {
         catalog.put_extension(extension);
     }
     Ok(catalog)
+}
+
+/// The queries of views as PostgreSQL keeps them, by the view's number.
+async fn view_trees(client: &Client) -> Result<HashMap<u32, String>, SqlError> {
+    let sql = format!(
+        "SELECT c.oid, r.ev_action::text FROM pg_rewrite AS r JOIN pg_class AS c ON c.oid = r.ev_class \
+         JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind IN ('v', 'm') AND r.ev_type = '1' AND {NOT_OURS}"
+    );
+    let rows = client.query(&sql, &[]).await.map_err(|e| error::of(&e))?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, _>>().map_err(|e| error::of(&e))
 }
 
 /// This database's numbers of citext and its array, and ours.

@@ -31,6 +31,7 @@ mod foreign;
 mod introspect;
 mod migrate;
 mod options;
+mod origins;
 mod own;
 mod pool;
 mod request;

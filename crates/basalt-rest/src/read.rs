@@ -1,6 +1,6 @@
 //! GET and HEAD of a table.
 
-use basalt_plan::ask::{Ask, LiteralId, ReadAsk};
+use basalt_plan::ask::{Ask, Item, LiteralId, ReadAsk};
 use basalt_plan::plan::{Literal, Literals, Output};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, WARNING};
@@ -74,7 +74,11 @@ impl Rest {
         let page = range::page(params.limit, params.offset, is_get.then_some(asked.headers))?;
         self.check_levels(asked, name, &params)?;
         self.bound(&mut params, page, &mut literals);
-        let node = std::mem::take(&mut params.node);
+        let mut node = std::mem::take(&mut params.node);
+        if node.select.is_empty() {
+            // `select=` says nothing, and everything is shown.
+            node.select.push(Item::Star);
+        }
         let (limit, offset) = (node.limit, node.offset);
         let ask = Ask::Read(ReadAsk {
             schema: asked.schema.to_owned(),

@@ -7,11 +7,13 @@
 //! subquery's reference to an outer row is just that outer row's number.
 
 pub mod facts;
+mod origins;
 pub mod walk;
 
 use basalt_types::{Oid, TypeRef, Value};
 
 pub use facts::{contains_aggregate, free_ranges, is_row_independent, uses_range, volatility};
+pub use origins::origins;
 
 /// A row source of a statement: a table reference, a subquery in FROM, a function in FROM, the target of a write, `excluded`, NEW, OLD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -401,8 +403,10 @@ pub enum InsertSource {
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct OnConflict {
-    /// Indexes (their OIDs) that arbitrate; empty: any (DO NOTHING only).
+    /// Indexes (their OIDs) that arbitrate; empty: any (DO NOTHING only), or what a server finds for the columns.
     pub arbiters: Vec<Oid>,
+    /// The columns named, where a server is left to find the index.
+    pub columns: Vec<i16>,
     /// `None`: DO NOTHING.
     pub update: Option<ConflictUpdate>,
 }

@@ -1,4 +1,5 @@
-//! Relationships between tables, from foreign keys: to-one, to-many, one-to-one, and many-to-many through a junction table.
+//! Relationships between tables, from foreign keys: to-one, to-many, one-to-one, and many-to-many through a junction table. Views have
+//! those of the tables whose keys they show.
 
 use basalt_catalog::{Catalog, ConstraintKind, ForeignKey, Relation, RelationKind};
 use basalt_types::Oid;
@@ -109,48 +110,124 @@ pub fn exposed<'c>(catalog: &'c Catalog, schema: &str) -> impl Iterator<Item = &
     catalog.relations().map(AsRef::as_ref).filter(move |r| Some(r.schema) == oid && r.kind != RelationKind::Sequence)
 }
 
-/// All relationships of a table to tables of a schema, by name of constraint, junctions last.
-fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Relationship<'c>> {
-    let schema = catalog.schema(schema).map(|s| s.oid);
-    let table = |oid: Oid| catalog.relation_by_oid(oid).map(AsRef::as_ref).filter(|r: &&Relation| Some(r.schema) == schema);
-    let mut keys = Vec::new();
-    for key in catalog.foreign_keys_from(Oid(origin.oid)) {
-        let Some(foreign) = table(key.target) else { continue };
-        let kind = if is_unique(origin, key.columns) { Kind::OneToOne } else { Kind::ManyToOne };
-        let columns = pairs(key.columns, key.target_columns);
-        keys.push(Relationship { foreign, link: Link::Key { constraint: &key.constraint.name, kind, columns } });
+/// How a relation shows a table: (attnum in the table, attnum here).
+struct Face<'c> {
+    relation: &'c Relation,
+    columns: Vec<(i16, i16)>,
+}
+
+impl Face<'_> {
+    /// Where the columns of a key are shown: once for each way, as a view may show a column twice; not at all if one is missing.
+    fn shows(&self, key: &[i16]) -> Vec<Vec<i16>> {
+        key.iter().fold(vec![Vec::new()], |ways, column| {
+            let shown = || self.columns.iter().filter(|(source, _)| source == column).map(|(_, own)| *own);
+            ways.iter().flat_map(|way| shown().map(|own| [way.as_slice(), &[own]].concat())).collect()
+        })
     }
-    let to_here = catalog.foreign_keys_to(Oid(origin.oid));
-    for key in &to_here {
-        let Some(foreign) = table(Oid(key.source.oid)) else { continue };
-        let kind = if is_unique(key.source, key.columns) { Kind::OneToOne } else { Kind::OneToMany };
-        let columns = pairs(key.target_columns, key.columns);
-        keys.push(Relationship { foreign, link: Link::Key { constraint: &key.constraint.name, kind, columns } });
-    }
-    keys.sort_by(|a, b| name_of(a).cmp(name_of(b)));
-    let mut junctions = Vec::new();
-    for near in &to_here {
-        let junction: &'c Relation = near.source;
-        for far in catalog.foreign_keys_from(Oid(junction.oid)) {
-            if far.constraint.oid == near.constraint.oid || !in_primary_key(junction, near, &far) {
-                continue;
-            }
-            let Some(foreign) = table(far.target) else { continue };
-            junctions.push(Relationship {
-                foreign,
-                link: Link::Junction {
-                    table: junction,
-                    near_constraint: &near.constraint.name,
-                    far_constraint: &far.constraint.name,
-                    near: pairs(near.target_columns, near.columns),
-                    far: pairs(far.columns, far.target_columns),
-                },
-            });
+}
+
+/// The tables that a relation shows columns of: itself, if it is one.
+fn faces_of<'c>(catalog: &'c Catalog, relation: &'c Relation) -> Vec<(&'c Relation, Face<'c>)> {
+    let mut faces: Vec<(&'c Relation, Face<'c>)> = Vec::new();
+    for (own, table, source) in catalog.shown_columns(relation) {
+        if let Some((_, face)) = faces.iter_mut().find(|(known, _)| known.oid == table.0) {
+            face.columns.push((source, own));
+        } else if let Some(found) = catalog.relation_by_oid(table) {
+            faces.push((found, Face { relation, columns: vec![(source, own)] }));
         }
     }
+    faces
+}
+
+/// The relations of a schema that show a table, the table itself first.
+fn shown_by<'c>(catalog: &'c Catalog, schema: Option<u32>, table: Oid, views: &[&'c Relation]) -> Vec<Face<'c>> {
+    let own = catalog.relation_by_oid(table).map(AsRef::as_ref).filter(|r: &&Relation| Some(r.schema) == schema);
+    let over =
+        |relation: &'c Relation| faces_of(catalog, relation).into_iter().find(|(t, _)| t.oid == table.0).map(|(_, face)| face);
+    own.into_iter().chain(views.iter().copied()).filter_map(over).collect()
+}
+
+/// All relationships of a relation to those of a schema, by name of constraint, junctions last. A view has those of the keys it shows.
+fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Relationship<'c>> {
+    let schema = catalog.schema(schema).map(|s| s.oid);
+    let views: Vec<&'c Relation> = catalog
+        .relations()
+        .map(AsRef::as_ref)
+        .filter(|r: &&Relation| Some(r.schema) == schema && r.view.as_ref().is_some_and(|view| !view.origins.is_empty()))
+        .collect();
+    let (mut keys, mut junctions) = (Vec::new(), Vec::new());
+    for (table, face) in faces_of(catalog, origin) {
+        let mut add = |constraint: &'c str, kind: Kind, near: &[i16], far: &[i16], target: Oid| {
+            for foreign in shown_by(catalog, schema, target, &views) {
+                for (near, far) in
+                    face.shows(near).iter().flat_map(|n| foreign.shows(far).into_iter().map(move |f| (n.clone(), f)))
+                {
+                    let link = Link::Key { constraint, kind, columns: pairs(&near, &far) };
+                    keys.push(Relationship { foreign: foreign.relation, link });
+                }
+            }
+        };
+        for key in catalog.foreign_keys_from(Oid(table.oid)) {
+            let kind = if is_unique(table, key.columns) { Kind::OneToOne } else { Kind::ManyToOne };
+            add(&key.constraint.name, kind, key.columns, key.target_columns, key.target);
+        }
+        let to_here = catalog.foreign_keys_to(Oid(table.oid));
+        for key in &to_here {
+            let kind = if is_unique(key.source, key.columns) { Kind::OneToOne } else { Kind::OneToMany };
+            add(&key.constraint.name, kind, key.target_columns, key.columns, Oid(key.source.oid));
+        }
+        for near in &to_here {
+            junctions.extend(through(catalog, schema, near, &face, &views));
+        }
+    }
+    keys.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     junctions.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     keys.extend(junctions);
     keys
+}
+
+/// The many-to-many relationships over one key that refers to here.
+fn through<'c>(
+    catalog: &'c Catalog,
+    schema: Option<u32>,
+    near: &ForeignKey<'c>,
+    here: &Face<'c>,
+    views: &[&'c Relation],
+) -> Vec<Relationship<'c>> {
+    let mut found = Vec::new();
+    let table: &'c Relation = near.source;
+    let by_views =
+        views.iter().flat_map(|view| faces_of(catalog, view)).filter(|(t, _)| t.oid == table.oid).map(|(_, face)| face);
+    let own = Face { relation: table, columns: table.columns.iter().map(|c| (c.attnum, c.attnum)).collect() };
+    let junctions: Vec<Face<'c>> = std::iter::once(own).chain(by_views).collect();
+    for far in catalog.foreign_keys_from(Oid(table.oid)) {
+        if far.constraint.oid == near.constraint.oid || !in_primary_key(table, near, &far) {
+            continue;
+        }
+        let foreigns = shown_by(catalog, schema, far.target, views);
+        for junction in &junctions {
+            // A junction shows each key once, or it would not be known which is meant.
+            let (Some(near_own), Some(far_own)) = (junction.shows(near.columns).pop(), junction.shows(far.columns).pop()) else {
+                continue;
+            };
+            for foreign in &foreigns {
+                let (heres, theres) = (here.shows(near.target_columns), foreign.shows(far.target_columns));
+                for (at, there) in heres.iter().flat_map(|h| theres.iter().map(move |t| (h, t))) {
+                    found.push(Relationship {
+                        foreign: foreign.relation,
+                        link: Link::Junction {
+                            table: junction.relation,
+                            near_constraint: &near.constraint.name,
+                            far_constraint: &far.constraint.name,
+                            near: pairs(at, &near_own),
+                            far: pairs(&far_own, there),
+                        },
+                    });
+                }
+            }
+        }
+    }
+    found
 }
 
 fn name_of<'r>(relationship: &'r Relationship<'_>) -> &'r str {
@@ -210,7 +287,8 @@ fn fits(relationship: &Relationship<'_>, origin: &Relation, target: &str, hint: 
         };
     }
     match hint {
-        None => by_name || constraint(target) || single(target, true),
+        // Only tables may be named by a key that leads to them.
+        None => by_name || foreign.view.is_none() && (constraint(target) || single(target, true)),
         Some(hint) => {
             let junction = matches!(&relationship.link, Link::Junction { table, .. } if table.name == hint);
             by_name && (constraint(hint) || single(hint, true) || single(hint, false) || junction)

@@ -1,6 +1,6 @@
 //! Inserts, updates and deletes, and what they answer about the rows written.
 
-use basalt_catalog::{IndexTerm, Relation};
+use basalt_catalog::{Catalog, IndexTerm, Relation};
 
 use basalt_sql::typed::{
     ConflictUpdate, Delete, Expr, ExprKind, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
@@ -19,7 +19,7 @@ impl<'c> Resolver<'c> {
         let relation = table(self.catalog, self.schema, &ask.relation)?;
         let columns = columns(relation, &ask.columns)?;
         let level = self.target(relation);
-        let key = key_columns(relation);
+        let key = key_columns(self.catalog, relation);
         let on_conflict = match (&ask.put, ask.resolution) {
             (Some(filters), _) => {
                 let mut key: Vec<&str> = key.iter().map(|(_, name)| name.as_str()).collect();
@@ -212,13 +212,14 @@ impl<'c> Resolver<'c> {
                     })
                 })
                 .collect::<Result<_, ResolveError>>()?,
-            None => relation.primary_key().unwrap_or_default().to_vec(),
+            None => self.catalog.key_of(relation),
         };
         if key.is_empty() {
             return Ok(None);
         }
         let arbiters = arbiters(relation, &key);
-        if arbiters.is_empty() {
+        let is_native = self.catalog.is_native();
+        if arbiters.is_empty() && !is_native {
             let text = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
             return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, text).into());
         }
@@ -231,7 +232,7 @@ impl<'c> Resolver<'c> {
             }
             _ => None,
         };
-        Ok(Some(OnConflict { arbiters, update }))
+        Ok(Some(OnConflict { arbiters, columns: if is_native { key } else { Vec::new() }, update }))
     }
 }
 
@@ -256,8 +257,8 @@ fn columns(relation: &Relation, names: &[String]) -> Result<Vec<i16>, ResolveErr
     Ok(columns)
 }
 
-fn key_columns(relation: &Relation) -> Vec<(i16, String)> {
-    let key = relation.primary_key().unwrap_or_default();
+fn key_columns(catalog: &Catalog, relation: &Relation) -> Vec<(i16, String)> {
+    let key = catalog.key_of(relation);
     relation.columns.iter().filter(|c| key.contains(&c.attnum)).map(|c| (c.attnum, c.name.clone())).collect()
 }
 

@@ -4,17 +4,13 @@ use basalt_plan::ask::{Filter, FullText, IsValue, LiteralId, Operand, Operator};
 use basalt_plan::plan::{Literal, Literals};
 
 use super::ParseError;
+use super::explain::{Grammar, explain};
 use super::scan::Scan;
 use super::select::field;
 use basalt_plan::ask::Field;
 
 /// Deepest nesting of `and`/`or`.
 const DEEPEST: usize = 32;
-
-/// The operators in the order in which the original tries them.
-const FULL_TEXTS: [&str; 4] = ["fts", "plfts", "phfts", "wfts"];
-const SIMPLE: [&str; 9] = ["neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj"];
-const QUANTIFIED: [&str; 9] = ["eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch"];
 
 /// Where a value ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,17 +28,19 @@ enum Place {
 pub fn filter(column: Field, text: &str, literals: &mut Literals) -> Result<Filter, ParseError> {
     let mut scan = Scan::new("filter", text);
     // What follows a list or the word after `is` is not read: PostgREST's grammar of parameters has no end.
-    operation(&mut scan, column, Place::Param, literals)
+    let read = operation(&mut scan, column, Place::Param, literals);
+    read.map_err(|error| explain(Grammar::Filter, "filter", "", text).unwrap_or(error))
 }
 
-/// Reads the value of `and=(…)` or `or=(…)`; `before` counts the characters of the operator, which errors' columns include.
+/// Reads the value of `and=(…)` or `or=(…)`; `operator`: as the original puts it before the value, whose columns its errors include.
 ///
 /// # Errors
 /// Where the text leaves the grammar.
-pub fn logic(is_or: bool, (before, text): (usize, &str), literals: &mut Literals) -> Result<Filter, ParseError> {
-    let mut scan = Scan::behind(before, "logic tree", text);
+pub fn logic(is_or: bool, (operator, text): (&str, &str), literals: &mut Literals) -> Result<Filter, ParseError> {
+    let mut scan = Scan::new("logic tree", text);
     // As in `filter`, what follows is not read.
-    group(&mut scan, is_or, 0, literals)
+    let read = group(&mut scan, is_or, 0, literals);
+    read.map_err(|error| explain(Grammar::Logic, "logic tree", operator, text).unwrap_or(error))
 }
 
 fn group(scan: &mut Scan<'_>, is_or: bool, depth: usize, literals: &mut Literals) -> Result<Filter, ParseError> {
@@ -85,45 +83,18 @@ fn logic_item(scan: &mut Scan<'_>, depth: usize, literals: &mut Literals) -> Res
         // `not.column.eq.1` is not of the grammar, but a column may be called "not".
         scan.reset(start);
     }
-    if matches!(scan.peek(), None | Some(')' | ',' | '(')) {
-        return Err(scan.expected("field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"));
-    }
-    let begin = scan.mark();
-    let filter = field(scan).and_then(|column| {
-        scan.expect(".")?;
-        operation(scan, column, Place::Logic, literals)
-    });
-    filter.map_err(|error| {
-        scan.reset(begin);
-        no_group(scan).unwrap_or(error)
-    })
-}
-
-/// Why no group stands here, where the original says that rather than what is wrong with a condition: once a letter fits.
-fn no_group(scan: &mut Scan<'_>) -> Option<ParseError> {
-    let negated = scan.eat("not.");
-    if scan.eat("and") || scan.eat("or") {
-        scan.skip_ws();
-        return Some(scan.expected("\"(\""));
-    }
-    if scan.peek() == Some('o') {
-        return Some(scan.error(format!("{} expecting \"or\"", unexpected(scan.rest().chars().nth(1)))));
-    }
-    negated.then(|| scan.expected("logic operator (and, or)"))
+    let column = field(scan)?;
+    scan.expect(".")?;
+    operation(scan, column, Place::Logic, literals)
 }
 
 fn operation(scan: &mut Scan<'_>, column: Field, place: Place, literals: &mut Literals) -> Result<Filter, ParseError> {
     let negated = scan.eat("not.");
-    let test = test(scan, column, (place, negated), literals)?;
+    let test = test(scan, column, place, literals)?;
     Ok(if negated { Filter::Not(Box::new(test)) } else { test })
 }
 
-fn test(
-    scan: &mut Scan<'_>,
-    field: Field,
-    (place, negated): (Place, bool),
-    literals: &mut Literals,
-) -> Result<Filter, ParseError> {
+fn test(scan: &mut Scan<'_>, field: Field, place: Place, literals: &mut Literals) -> Result<Filter, ParseError> {
     if scan.eat("in.") {
         let list = list(scan)?;
         return Ok(Filter::Test { field, op: Operator::In, value: Operand::List(push(literals, Literal::List(list))) });
@@ -135,7 +106,7 @@ fn test(
     let start = scan.mark();
     let Some((op, quantifier)) = read_operator(scan, literals) else {
         scan.reset(start);
-        return Err(no_operator(scan, negated));
+        return Err(scan.expected("operator (eq, gt, ...)"));
     };
     let pattern = matches!(op, Operator::Like | Operator::ILike);
     let id = value(scan, place, literals)?;
@@ -177,62 +148,6 @@ fn read_operator(scan: &mut Scan<'_>, literals: &mut Literals) -> Option<(Operat
         return None;
     }
     scan.eat(".").then_some((op, quantifier))
-}
-
-/// Why no operator stands here. The original tries one after the other and tells of the one that came furthest, the first of them.
-fn no_operator(scan: &Scan<'_>, negated: bool) -> ParseError {
-    let text = scan.rest();
-    let at = |n: usize| text.get(n..).and_then(|rest| rest.chars().next());
-    let mut best: Option<(usize, Option<char>)> = None;
-    let mut offer = |n: usize, found: Option<char>| {
-        if best.is_none_or(|(most, _)| n > most) {
-            best = Some((n, found));
-        }
-    };
-    // The first that differs of a word.
-    let stray = |from: usize, word: &str| {
-        let rest = text.get(from..).unwrap_or_default();
-        rest.chars().zip(word.chars()).find(|(a, b)| a != b).map(|(a, _)| a)
-    };
-    if !negated {
-        offer(0, stray(0, "not"));
-    }
-    for word in ["in", "is", "isdistinct"].into_iter().chain(FULL_TEXTS).chain(SIMPLE).chain(QUANTIFIED) {
-        if !text.starts_with(word) {
-            offer(0, stray(0, word));
-            continue;
-        }
-        let end = word.len();
-        offer(end, at(end));
-        if at(end) != Some('(') {
-            continue;
-        }
-        let inside = text.get(end + 1..).unwrap_or_default();
-        if FULL_TEXTS.contains(&word) {
-            let name = inside.find(|c: char| !(c.is_alphanumeric() || "_ $".contains(c))).unwrap_or(inside.len());
-            let close = end + 1 + name;
-            offer(close, at(close));
-            if name > 0 && at(close) == Some(')') {
-                offer(close + 1, at(close + 1));
-            }
-        } else if QUANTIFIED.contains(&word) {
-            if inside.starts_with("any") || inside.starts_with("all") {
-                offer(end + 4, at(end + 4));
-                if at(end + 4) == Some(')') {
-                    offer(end + 5, at(end + 5));
-                }
-            } else {
-                offer(end + 1, stray(end + 1, "any"));
-            }
-        }
-    }
-    let (furthest, found) = best.unwrap_or_default();
-    let not = if furthest == 0 && !negated { "\"not\" or " } else { "" };
-    scan.error_at(furthest, format!("{} expecting {not}operator (eq, gt, ...)", unexpected(found)))
-}
-
-fn unexpected(found: Option<char>) -> String {
-    found.map_or_else(|| "unexpected end of input".to_owned(), |c| format!("unexpected \"{c}\""))
 }
 
 fn value(scan: &mut Scan<'_>, place: Place, literals: &mut Literals) -> Result<LiteralId, ParseError> {

@@ -1,9 +1,10 @@
 //! Text -> what was asked: query string, headers, body. Knows the dialect's grammar, no schema and no SQL.
 //!
 //! Errors have the form of the original: `PGRST100`, the message `"failed to parse … (text)" (line 1, column N)`, and details that
-//! say what was unexpected and what was expected there.
+//! say what was unexpected and what was expected there: found out by [`explain`] once a text was refused.
 
 pub mod body;
+mod explain;
 pub mod filter;
 pub mod media;
 pub mod order;

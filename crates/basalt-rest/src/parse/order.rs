@@ -3,6 +3,7 @@
 use basalt_plan::ask::OrderTerm;
 
 use super::ParseError;
+use super::explain::{Grammar, explain};
 use super::scan::Scan;
 use super::select::field;
 
@@ -11,6 +12,10 @@ use super::select::field;
 /// # Errors
 /// Where the text leaves the grammar.
 pub fn order(text: &str) -> Result<Vec<OrderTerm>, ParseError> {
+    terms(text).map_err(|error| explain(Grammar::Order, "order", "", text).unwrap_or(error))
+}
+
+fn terms(text: &str) -> Result<Vec<OrderTerm>, ParseError> {
     let mut scan = Scan::new("order", text);
     let mut terms = Vec::new();
     loop {

@@ -8,6 +8,7 @@ use basalt_plan::plan::{Literal, Literals};
 use basalt_types::{SqlError, SqlState};
 
 use super::ParseError;
+use super::explain::{Grammar, explain};
 use super::filter::{filter, logic};
 use super::order::order;
 use super::range::{self, Number};
@@ -88,8 +89,8 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
                 let mut path = path_of(key);
                 let negated = path.iter().any(|p| p == "not");
                 path.retain(|p| p != "not");
-                let before = word.len() + if negated { "not.".len() } else { 0 };
-                let tree = logic(word == "or", (before, value), literals)?;
+                let operator = if negated { format!("not.{word}") } else { word.to_owned() };
+                let tree = logic(word == "or", (&operator, value), literals)?;
                 let tree = if negated { Filter::Not(Box::new(tree)) } else { tree };
                 trees.push((path, Said::Filter(tree)));
             }
@@ -239,6 +240,10 @@ fn path_of(key: &str) -> Vec<String> {
 
 /// `a.b.column->x`: levels and column.
 fn tree_path(key: &str) -> Result<(Vec<String>, Field), ParseError> {
+    levels(key).map_err(|error| explain(Grammar::Path, "tree path", "", key).unwrap_or(error))
+}
+
+fn levels(key: &str) -> Result<(Vec<String>, Field), ParseError> {
     let mut scan = Scan::new("tree path", key);
     let mut names = vec![scan.field_name()?];
     while scan.eat(".") {
@@ -285,6 +290,10 @@ fn is_operation(value: &str) -> bool {
 }
 
 fn names(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
+    listed(what, text).map_err(|error| explain(Grammar::Names, what, "", text).unwrap_or(error))
+}
+
+fn listed(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
     let mut scan = Scan::new(what, text);
     let mut names = Vec::new();
     loop {

@@ -8,8 +8,6 @@ pub struct Scan<'t> {
     at: usize,
     /// What is parsed, for messages: `filter`, `select parameter`, ….
     what: &'static str,
-    /// Characters that the original reads before this text: its columns count them.
-    before: usize,
 }
 
 /// What field names may begin with, in the original's words.
@@ -18,12 +16,7 @@ pub const FIELD_NAME: &str = "field name (* or [a..z0..9_$])";
 impl<'t> Scan<'t> {
     /// Starts at the beginning.
     pub fn new(what: &'static str, text: &'t str) -> Self {
-        Self { text, at: 0, what, before: 0 }
-    }
-
-    /// Starts behind so many characters that are not of the text.
-    pub fn behind(before: usize, what: &'static str, text: &'t str) -> Self {
-        Self { text, at: 0, what, before }
+        Self { text, at: 0, what }
     }
 
     /// What is left.
@@ -101,17 +94,11 @@ impl<'t> Scan<'t> {
 
     /// An error here with the given details.
     pub fn error(&self, details: impl Into<String>) -> ParseError {
-        let column = self.before + self.text[..self.at].chars().count() + 1;
+        let column = self.text[..self.at].chars().count() + 1;
         ParseError {
             message: format!("\"failed to parse {} ({})\" (line 1, column {column})", self.what, self.text),
             details: details.into(),
         }
-    }
-
-    /// An error so many bytes further on.
-    pub fn error_at(&self, further: usize, details: impl Into<String>) -> ParseError {
-        let at = self.text.floor_char_boundary(self.at.saturating_add(further));
-        Self { at, ..*self }.error(details)
     }
 
     /// Takes a token or fails.

@@ -3,6 +3,7 @@
 use basalt_plan::ask::{Aggregate, Embed, EmbedJoin, Field, Item, JsonKey, JsonStep, Node};
 
 use super::ParseError;
+use super::explain::{Grammar, explain, reads_nothing};
 use super::scan::Scan;
 
 /// Deepest nesting of embeds the parser follows; the configured limit, checked later, is smaller.
@@ -17,8 +18,13 @@ pub fn select(text: &str) -> Result<Vec<Item>, ParseError> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    let items = items(&mut scan, 0)?;
-    if scan.is_end() { Ok(items) } else { Err(scan.expected("\",\" or end of input")) }
+    // What follows is not read: the grammar has no end.
+    items(&mut scan, 0).or_else(|error| match explain(Grammar::Select, "select parameter", "", text) {
+        Some(explained) => Err(explained),
+        // The original reads as many items as it can, if it is none.
+        None if reads_nothing(Grammar::Select, text) => Ok(Vec::new()),
+        None => Err(error),
+    })
 }
 
 fn items(scan: &mut Scan<'_>, depth: usize) -> Result<Vec<Item>, ParseError> {
@@ -45,7 +51,7 @@ fn item(scan: &mut Scan<'_>, depth: usize) -> Result<Item, ParseError> {
         return embed(scan, None, true, depth);
     }
     if scan.eat("*") {
-        return Ok(Item::Star);
+        return if is_over(scan) { Ok(Item::Star) } else { Err(scan.expected("\")\", \",\" or end of input")) };
     }
     let mark = scan.mark();
     // `count()` stands without a field.
@@ -76,12 +82,16 @@ fn item(scan: &mut Scan<'_>, depth: usize) -> Result<Item, ParseError> {
     let cast_to = cast(scan)?;
     let aggregate = aggregate(scan)?;
     let aggregate_cast = if aggregate.is_some() { cast(scan)? } else { None };
-    match scan.peek() {
-        None | Some(',' | ')' | ' ' | '\t') => {
-            Ok(Item::Field { field: Field { name, path }, alias, cast: cast_to, aggregate, aggregate_cast })
-        }
-        _ => Err(scan.expected("letter, digit, \"-\", \"->>\", \"->\", \"::\", \")\", \",\" or end of input")),
+    scan.skip_ws();
+    if !is_over(scan) {
+        return Err(scan.expected("\",\" or end of input"));
     }
+    Ok(Item::Field { field: Field { name, path }, alias, cast: cast_to, aggregate, aggregate_cast })
+}
+
+/// Whether an item ends here.
+fn is_over(scan: &Scan<'_>) -> bool {
+    matches!(scan.peek(), None | Some(',' | ')'))
 }
 
 fn counted(alias: Option<String>, cast: Option<String>) -> Item {
@@ -171,7 +181,28 @@ fn json_key(scan: &mut Scan<'_>) -> Result<JsonKey, ParseError> {
         return Err(scan.expected("digit"));
     }
     scan.reset(mark);
-    Ok(JsonKey::Key(scan.field_name()?))
+    Ok(JsonKey::Key(json_name(scan)?))
+}
+
+/// A key: quoted, or anything but what a path, a cast or a list goes on with.
+fn json_name(scan: &mut Scan<'_>) -> Result<String, ParseError> {
+    if scan.peek() == Some('"') {
+        return scan.quoted();
+    }
+    let mut name = String::new();
+    loop {
+        let part = scan.take_while(|c| !"(-:.,>)".contains(c));
+        if part.is_empty() {
+            return Err(scan.expected("any non reserved character different from: .,>()"));
+        }
+        name.push_str(part.trim());
+        let mark = scan.mark();
+        if !scan.eat("-") || scan.peek() == Some('>') {
+            scan.reset(mark);
+            return Ok(name);
+        }
+        name.push('-');
+    }
 }
 
 /// A column with its path.

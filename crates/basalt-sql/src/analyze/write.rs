@@ -196,7 +196,7 @@ impl Analyzer<'_> {
                 Some(ConflictUpdate { excluded, set, filter })
             }
         };
-        Ok(OnConflict { arbiters, update })
+        Ok(OnConflict { arbiters, columns: Vec::new(), update })
     }
 
     /// The unique indexes that the columns and expressions of ON CONFLICT name.

@@ -100,7 +100,13 @@ impl Ddl {
             view.columns.push(new);
         }
         view.next_attnum = i16::try_from(view.columns.len() + 1).unwrap_or(i16::MAX);
-        let mut definition = View { query: self.canonical_query(&query), security_invoker: false, check_option: None };
+        let numbered = (1..).zip(crate::typed::origins(&typed));
+        let origins = numbered.filter_map(|(column, origin)| {
+            origin.map(|(relation, source)| basalt_catalog::Origin { column, relation: relation.0, source })
+        });
+        let origins = origins.collect();
+        let query = self.canonical_query(&query);
+        let mut definition = View { query, security_invoker: false, check_option: None, origins };
         for (option, value) in &create.options {
             set_option(&mut definition, option, value)?;
         }

@@ -250,7 +250,11 @@ impl Printer<'_> {
         }
         let Some(conflict) = &insert.on_conflict else { return Ok(()) };
         self.raw(" ON CONFLICT");
-        if let Some(index) = conflict.arbiters.first().and_then(|a| relation.indexes.iter().find(|i| Oid(i.oid) == *a)) {
+        if !conflict.columns.is_empty() {
+            self.raw(" (");
+            self.column_names(relation, &conflict.columns, "")?;
+            self.raw(")");
+        } else if let Some(index) = conflict.arbiters.first().and_then(|a| relation.indexes.iter().find(|i| Oid(i.oid) == *a)) {
             self.raw(" (");
             for (i, key) in index.keys.iter().enumerate() {
                 self.raw(if i == 0 { "" } else { ", " });
