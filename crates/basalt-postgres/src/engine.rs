@@ -370,6 +370,8 @@ impl Engine for PostgresEngine {
         #[allow(clippy::cast_precision_loss)] // figures
         let gauges = vec![
             ("pool_idle_connections", shared.requests.idle() as f64),
+            ("pool_max_connections", shared.options.pool_size as f64),
+            ("pool_waiting_requests", shared.requests.waiting() as f64),
             ("admin_pool_idle_connections", shared.admin.idle() as f64),
             ("catalog_version", shared.catalog.load().version() as f64),
         ];
@@ -384,6 +386,7 @@ impl Engine for PostgresEngine {
                 ("connections_discarded", discarded),
                 ("requests_that_waited_for_a_connection", waited),
                 ("statements_cancelled", cancelled),
+                ("pool_timeouts", shared.requests.timeouts()),
             ],
         }
     }

@@ -124,7 +124,13 @@ impl Openings {
 
 impl RoleOpening {
     fn new(role: &RoleSettings, foreign: &Foreign) -> Self {
-        let begin = |access| format!("{BEGIN} ISOLATION LEVEL {} {access}", role.isolation.unwrap_or("READ COMMITTED"));
+        let begin = |access| match role.isolation {
+            None => format!("{BEGIN} ISOLATION LEVEL READ COMMITTED {access}"),
+            // Statements of one message are one transaction, whose isolation cannot change once something was looked at.
+            Some(level) => {
+                format!("BEGIN; {}; COMMIT; BEGIN ISOLATION LEVEL {level} {access}", BEGIN.trim_end_matches("; BEGIN"))
+            }
+        };
         let find = |name: &str| role.settings.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
         // Set with each request's own in place of these.
         let own = ["statement_timeout", "search_path"];
@@ -315,7 +321,7 @@ mod tests {
             isolation: isolation("Serializable"),
         };
         let opening = RoleOpening::new(&role, &foreign);
-        assert!(opening.read.ends_with("; BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"), "{}", opening.read);
+        assert!(opening.read.ends_with("; COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"), "{}", opening.read);
         let expected =
             "SELECT pg_catalog.set_config(E'work_mem', E'8MB', true), pg_catalog.set_config(E'app.settings.k', E'v''', true)";
         assert_eq!(opening.settings.as_deref(), Some(expected));

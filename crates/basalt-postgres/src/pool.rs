@@ -80,6 +80,8 @@ struct Counts {
     discarded: AtomicU64,
     waited: AtomicU64,
     cancelled: AtomicU64,
+    timeouts: AtomicU64,
+    waiting: AtomicU64,
 }
 
 struct Lane {
@@ -187,11 +189,14 @@ impl Pool {
             Ok(permit) => Ok(permit),
             Err(_) => {
                 self.counts.waited.fetch_add(1, Ordering::Relaxed);
-                let waiting = tokio::time::timeout(self.timeout, Arc::clone(&lane.permits).acquire_owned());
-                match waiting.await {
+                let _counted = Waiting::of(&self.counts.waiting);
+                match tokio::time::timeout(self.timeout, Arc::clone(&lane.permits).acquire_owned()).await {
                     Ok(Ok(permit)) => Ok(permit),
                     Ok(Err(_)) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is closing")),
-                    Err(_) => Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time")),
+                    Err(_) => {
+                        self.counts.timeouts.fetch_add(1, Ordering::Relaxed);
+                        Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time"))
+                    }
                 }
             }
         }
@@ -280,9 +285,35 @@ impl Pool {
         [&counts.opened, &counts.discarded, &counts.waited, &counts.cancelled].map(|n| n.load(Ordering::Relaxed))
     }
 
+    /// Requests that wait for a connection.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.counts.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Requests that waited too long.
+    pub(crate) fn timeouts(&self) -> u64 {
+        self.counts.timeouts.load(Ordering::Relaxed)
+    }
+
     /// Connections that rest.
     pub(crate) fn idle(&self) -> usize {
         self.lanes.iter().map(|lane| lane.idle.lock().len() + lane.kept.lock().len()).sum()
+    }
+}
+
+/// Counts a request that waits, also one that is given up.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn of(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -61,6 +61,8 @@ pub struct ServerOptions {
     pub arguments: Vec<String>,
     /// Environment on top of the test's own, from which `BASALT_*`, `GOTRUE_*`, `PGRST_*` and key variables are removed.
     pub environment: Vec<(String, String)>,
+    /// Where `/health/ready` is asked when it is not where the server listens.
+    pub ready: Option<SocketAddr>,
 }
 
 /// A running `basalt serve`, killed when dropped.
@@ -106,7 +108,7 @@ impl TestServer {
         let mut attempt = 1;
         loop {
             let mut server = Self::spawn(&program, project, options)?;
-            match server.wait_until_ready() {
+            match server.wait_until_ready(options.ready) {
                 Err(StartError::Ended { logs, .. })
                     if attempt < PORT_ATTEMPTS
                         && logs.contains(&server.address.port().to_string())
@@ -146,14 +148,15 @@ impl TestServer {
         Ok(Self { child, address, logs, readers })
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), StartError> {
+    fn wait_until_ready(&mut self, ready: Option<SocketAddr>) -> Result<(), StartError> {
         let started = Instant::now();
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
                 self.join_readers();
                 return Err(StartError::Ended { status, logs: self.logs() });
             }
-            if self.send(&Request::new("GET", "/health/ready")).is_ok_and(|answer| answer.status == 200) {
+            let asked = http::send(ready.unwrap_or(self.address), &Request::new("GET", "/health/ready"));
+            if asked.is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {

@@ -3,6 +3,7 @@
 //! - `commands.rs`: each command with its exit codes and what it leaves behind;
 //! - `config.rs`: settings from every source, and what they do;
 //! - `copy/`: projects moved between the engines;
+//! - `dropin/`: databases served as PostgREST serves them;
 //! - `edge.rs`: slow, silent and odd clients;
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
@@ -16,6 +17,7 @@ mod bounded;
 mod commands;
 mod config;
 mod copy;
+mod dropin;
 mod edge;
 mod footprint;
 mod hostile;

@@ -103,3 +103,36 @@ fn values_as_postgrest_reads_them() {
     assert_eq!(tx("commit"), TxEnd::Commit);
     assert!(read(&[("PGRST_JWT_AUD", "https://example.com/x")], &[]).is_ok());
 }
+
+/// The table in `docs/postgrest.md` is made from that of the code: `UPDATE_CASES=1 cargo test -p basalt postgrest` writes it.
+#[test]
+fn the_reference_is_up_to_date() {
+    use std::fmt::Write as _;
+    let mut rows = String::from(
+        "\n| Parameter | Default | Environment | Database | Reload | Here |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    let yes = |is_so: bool| if is_so { "yes" } else { "no" };
+    for parameter in table::ALL {
+        let older = parameter.older.map(|name| format!(" (`{name}`)")).unwrap_or_default();
+        let default = parameter.default.map(|text| format!("`{text}`")).unwrap_or_default();
+        let here = match parameter.effect {
+            Effect::Served("") => "as there".to_owned(),
+            Effect::Served(note) => note.to_owned(),
+            Effect::Nothing(why) => format!("**no effect**: {why}"),
+        };
+        let (name, variable) = (parameter.name, table::variable(parameter.name));
+        let (database, reloads) = (yes(parameter.in_database), yes(parameter.reloads));
+        let _ = writeln!(rows, "| `{name}`{older} | {default} | `{variable}` | {database} | {reloads} | {here} |");
+    }
+    let _ = writeln!(rows, "| `app.settings.*` | | `PGRST_APP_SETTINGS_*` | no | yes | as there |\n");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/postgrest.md");
+    let page = fs::read_to_string(&path).expect("the page");
+    let (begin, end) = ("<!-- parameters -->", "<!-- end of parameters -->");
+    let (before, rest) = page.split_once(begin).expect("a mark");
+    let (_, after) = rest.split_once(end).expect("a mark");
+    let made = format!("{before}{begin}\n{rows}{end}{after}");
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(&path, &made).expect("writes");
+    }
+    assert_eq!(fs::read_to_string(&path).expect("the page"), made, "docs/postgrest.md is stale");
+}

@@ -1,0 +1,136 @@
+//! What the transaction of a request begins with, and how it ends.
+
+use serde_json::json;
+
+use super::*;
+
+/// A function of the database runs before each request, as the role, and may refuse it or speak in its answer.
+#[test]
+fn the_operators_function_runs_before_every_request() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "create function api.gate() returns void language plpgsql as $$ begin \
+         if current_setting('request.headers', true)::json->>'x-stop' is not null then \
+             raise sqlstate 'PT402' using message = 'Payment Required', detail = current_user, hint = current_setting('request.method'); end if; \
+         perform set_config('app.gate', current_user, true); end $$; \
+         create view api.gated as select current_setting('app.gate', true) as by; grant select on api.gated to $anon, $user;",
+    );
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_JWT_SECRET", SECRET),
+        ("PGRST_DB_PRE_REQUEST", "api.gate"),
+    ]);
+    let user = theirs.token("$user");
+    for _ in 0..2 {
+        assert_eq!(served.get("/gated").text(), format!("[{{\"by\":\"{}\"}}]", theirs.anon));
+        assert_eq!(served.send(&with_token("GET", "/gated", &user)).text(), format!("[{{\"by\":\"{}\"}}]", theirs.user));
+        for method in ["POST", "PATCH", "DELETE"] {
+            let request = with_token(method, "/todos?id=eq.1", &user).header("X-Stop", "1").json("{\"task\": \"gone\"}");
+            let (status, body) = served.answer(&request);
+            let expected = json!({"code": "PT402", "message": "Payment Required", "details": theirs.user, "hint": method});
+            assert_eq!((status, body), (402, expected));
+        }
+    }
+    assert_eq!(theirs.ask("select string_agg(task, ',' order by id) from api.todos"), "finish tutorial 0,pat self on back");
+    drop(served);
+    // One that is not there refuses everything: nothing is served without it.
+    let served = theirs.serve_with(&[("PGRST_DB_ANON_ROLE", &theirs.anon), ("PGRST_DB_PRE_REQUEST", "api.no_such_gate")]);
+    assert_eq!(served.get("/todos").status, 404);
+    assert_eq!(served.answer(&Request::new("GET", "/todos")).1["code"], "42883");
+}
+
+#[test]
+fn roles_bring_their_settings() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "alter role $anon set default_transaction_isolation = 'repeatable read'; alter role $anon set statement_timeout = '5s'; \
+         alter role $anon set work_mem = '5MB'; alter role $user set lock_timeout = '3s'; alter role $login set statement_timeout = '9s'; \
+         alter role $anon set session_preload_libraries = ''; alter role $anon set log_statement = 'all'; \
+         create view api.settings as select current_setting('transaction_isolation') as isolation, \
+         current_setting('statement_timeout') as timeout, current_setting('work_mem') as work_mem, \
+         current_setting('lock_timeout') as lock_timeout, current_setting('transaction_read_only') as read_only, \
+         current_setting('app.settings.my_key', true) as mine; grant select on api.settings to $anon, $user;",
+    );
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_JWT_SECRET", SECRET),
+        ("PGRST_APP_SETTINGS_MY_KEY", "a 'quoted' \\ value"),
+    ]);
+    let mine = "a 'quoted' \\ value";
+    let anon = json!([{"isolation": "repeatable read", "timeout": "5s", "work_mem": "5MB", "lock_timeout": "0", "read_only": "on", "mine": mine}]);
+    let default = theirs.ask("show work_mem");
+    let user = json!([{"isolation": "read committed", "timeout": "9s", "work_mem": default, "lock_timeout": "3s", "read_only": "on", "mine": mine}]);
+    for _ in 0..3 {
+        assert_eq!(served.answer(&Request::new("GET", "/settings")), (200, anon.clone()));
+        assert_eq!(served.answer(&with_token("GET", "/settings", &theirs.token("$user"))), (200, user.clone()));
+    }
+}
+
+#[test]
+fn a_role_is_held_to_its_own_time() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "alter role $anon set statement_timeout = '50ms'; \
+         create view api.slow as select pg_sleep(30)::text as x; grant select on api.slow to $anon;",
+    );
+    let served = theirs.serve();
+    let (status, body) = served.answer(&Request::new("GET", "/slow"));
+    assert_eq!((status, &body["code"]), (500, &json!("57014")), "{body}");
+}
+
+/// GET and HEAD promise to change nothing.
+#[test]
+fn a_read_can_write_nothing() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "create sequence api.counter; grant usage on sequence api.counter to $anon; \
+         create view api.counted as select nextval('api.counter') as n; grant select on api.counted to $anon;",
+    );
+    let served = theirs.serve();
+    let (status, body) = served.answer(&Request::new("GET", "/counted"));
+    assert_eq!((status, &body["code"]), (405, &json!("25006")), "{body}");
+}
+
+#[test]
+fn the_schema_asked_for_comes_first() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "create schema two; create schema extra; grant usage on schema two, extra to $anon; \
+         create view api.path as select current_setting('search_path') as p; create view two.path as select current_setting('search_path') as p; \
+         grant select on api.path, two.path to $anon;",
+    );
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_DB_SCHEMAS", "api, two"),
+        ("PGRST_DB_EXTRA_SEARCH_PATH", "extra"),
+    ]);
+    assert_eq!(served.answer(&Request::new("GET", "/path")).1, json!([{"p": "\"api\", \"extra\""}]));
+    let two = Request::new("GET", "/path").header("Accept-Profile", "two");
+    assert_eq!(served.answer(&two).1, json!([{"p": "\"two\", \"extra\""}]));
+}
+
+#[test]
+fn limits_and_forms_that_the_operator_chooses() {
+    let theirs = Theirs::new();
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_DB_MAX_ROWS", "1"),
+        ("PGRST_DB_AGGREGATES_ENABLED", "true"),
+        ("PGRST_CLIENT_ERROR_VERBOSITY", "minimal"),
+        ("PGRST_SERVER_TRACE_HEADER", "X-Request-Id"),
+        ("PGRST_DB_PREPARED_STATEMENTS", "false"),
+        ("PGRST_DB_POOL", "1"),
+    ]);
+    assert_eq!(served.get("/todos?select=id").text(), "[{\"id\":1}]");
+    assert_eq!(served.get("/todos?select=id.sum()").text(), "[{\"sum\":3}]");
+    let (status, body) = served.answer(&Request::new("GET", "/nothing_like_it"));
+    let message = "Could not find the table 'api.nothing_like_it' in the schema cache";
+    assert_eq!((status, body), (404, json!({"code": "PGRST205", "message": message})));
+    let traced = served.send(&Request::new("GET", "/todos").header("X-Request-Id", "123"));
+    assert_eq!(traced.header("x-request-id"), Some("123"));
+    assert_eq!(traced.header("sb-request-id"), None);
+    drop(served);
+    let served = theirs.serve();
+    let (status, body) = served.answer(&Request::new("GET", "/todos?select=id.sum()"));
+    assert_eq!((status, &body["code"]), (400, &json!("PGRST123")), "off by default");
+}
