@@ -19,17 +19,31 @@ use crate::secrets::Secrets;
 pub trait Database: Engine + Migrations {
     /// Ends what runs and lets go of files and connections. Not for async code.
     fn close(&self);
+
+    /// Whether a copy into this database has begun and not ended: rows are missing, and what guards them may be at rest.
+    ///
+    /// # Errors
+    /// What reading reports.
+    fn is_half_copied(&self) -> Result<bool, SqlError>;
 }
 
 impl Database for SqliteEngine {
     fn close(&self) {
         self.close();
     }
+
+    fn is_half_copied(&self) -> Result<bool, SqlError> {
+        self.is_half_copied()
+    }
 }
 
 impl Database for PostgresEngine {
     fn close(&self) {
         self.close();
+    }
+
+    fn is_half_copied(&self) -> Result<bool, SqlError> {
+        self.is_half_copied()
     }
 }
 

@@ -63,6 +63,10 @@ impl Serve {
         let secrets = Secrets::load(&state, &settings.keys, &SystemRng, &SystemClock)?;
         self.refuse_public_secrets(&settings, &secrets)?;
         let (engine, state_found) = database::open(&project, &settings, &secrets, self.asked)?;
+        if engine.is_half_copied()? {
+            engine.close();
+            return Err("a copy into this database has begun and not ended: run the same `basalt copy` again".into());
+        }
         let may = self.asked.may(state_found);
         if may.migrate {
             let applied = migration::apply(&*engine, &project, &settings, may.seed)?;

@@ -20,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{Client, CopyOutStream, Row};
 
 use crate::connect::Target;
+use crate::engine::PostgresEngine;
 use crate::options::PostgresOptions;
 use crate::{error, introspect, migrate};
 
@@ -27,7 +28,8 @@ use crate::{error, introspect, migrate};
 /// instead of rows that a policy hides.
 const SESSION: &str = "SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
      SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET xmloption = 'content'; SET statement_timeout = 0; \
-     SET idle_in_transaction_session_timeout = 0; SET synchronize_seqscans = off; SET row_security = off";
+     SET idle_in_transaction_session_timeout = 0; SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'; \
+     SET synchronize_seqscans = off; SET row_security = off";
 
 /// Only one copy writes to a database: a session's advisory lock of this number ("bas_copy" in ASCII).
 const LOCK: &str = "SET lock_timeout = '15s'; SELECT pg_catalog.pg_advisory_lock(7089049395870396537); SET lock_timeout = 0";
@@ -370,6 +372,19 @@ impl Bulk for PostgresBulk {
         })?;
         // The planner's knowledge of the new rows; tables of others are passed over with a warning.
         self.run("ANALYZE")
+    }
+}
+
+impl PostgresEngine {
+    /// Whether a copy into this database has begun and not ended. Not for async code.
+    ///
+    /// # Errors
+    /// As connecting reports.
+    pub fn is_half_copied(&self) -> Result<bool, SqlError> {
+        self.handle.block_on(self.shared.admin(async |client| {
+            let row = client.query_one("SELECT to_regclass('basalt_copy.notes') IS NOT NULL", &[]).await.map_err(sql)?;
+            column(&row, 0)
+        }))
     }
 }
 

@@ -16,7 +16,9 @@ use basalt_engine::migrate::AppliedMigration;
 use basalt_plan::expressions::ExprCache;
 use basalt_types::{Oid, SqlError, SqlState, Value, ValueRef};
 
+use crate::commit::{Kind, Task};
 use crate::connection::{Connection, Use};
+use crate::engine::SqliteEngine;
 use crate::functions::Services;
 use crate::names::{quoted, storage_name};
 use crate::options::SqliteOptions;
@@ -136,6 +138,18 @@ impl SqliteBulk {
 
     fn put_note(&self, name: &str, value: &str) -> Result<(), SqlError> {
         Ok(store::put_meta(&self.connection, &format!("copy:{name}"), ValueRef::Text(value))?)
+    }
+}
+
+impl SqliteEngine {
+    /// Whether a copy into this file has begun and not ended. Not for async code.
+    ///
+    /// # Errors
+    /// What reading reports.
+    pub fn is_half_copied(&self) -> Result<bool, SqlError> {
+        let task: Task = Arc::new(|desk| Ok(Box::new(!store::copy_notes(desk.connection).map_err(SqlError::from)?.is_empty())));
+        let boxed = self.wait(task, Kind::Long, false, migrate::TIMEOUT)?;
+        boxed.downcast().map(|is_so| *is_so).map_err(|_| SqlError::internal("the notes answered with another value"))
     }
 }
 

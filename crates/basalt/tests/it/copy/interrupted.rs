@@ -4,10 +4,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use basalt_testkit::postgres::{Client, Database};
+use basalt_testkit::process::ServerOptions;
 use basalt_testkit::{Project, process};
 
 use super::{address, copied, file_of, path_of, serve_on, twin};
-use crate::support::{basalt, expect, serve, service};
+use crate::support::{basalt, expect, known_keys, refuses_to_serve, serve, service};
 
 /// Rows of the large table: several batches.
 const ROWS: i64 = 35_000;
@@ -37,7 +38,7 @@ fn begin(project: &Project, arguments: &[&str]) -> Child {
 /// Waits until something is so.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what} did not come");
         std::thread::yield_now();
@@ -64,6 +65,9 @@ fn killed_in_a_table_it_goes_on_there() {
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
     blocker.batch("rollback").expect("runs");
+    let arguments = vec!["--database".to_owned(), address(&database)];
+    let refused = refuses_to_serve(&unseeded, &ServerOptions { arguments, ..known_keys() });
+    assert!(refused.contains("has begun and not ended"), "{refused}");
 
     let ended = copied(&project, &["--to", &address(&database)]);
     assert!(ended.err.contains("going on with it") && !ended.err.contains("copied anew"), "{}", ended.err);
@@ -105,6 +109,8 @@ fn killed_between_tables_on_the_way_to_a_file_it_goes_on() {
     child.kill().expect("it runs");
     child.wait().expect("it is gone");
     blocker.batch("rollback").expect("runs");
+    let refused = refuses_to_serve(&back, &known_keys());
+    assert!(refused.contains("has begun and not ended"), "{refused}");
     let ended = copied(&project, &["--from", &address(&database), "--to", &file_of(&back)]);
     assert!(ended.err.contains("going on with it") && !ended.err.contains("copied anew"), "{}", ended.err);
     let server = serve(&back);

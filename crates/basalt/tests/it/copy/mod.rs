@@ -119,6 +119,17 @@ fn a_rich_project_there_and_back_is_equal() {
 }
 
 #[test]
+fn engines_of_one_kind_are_copied_too() {
+    let (project, one, two) = (rich(), Database::empty(), Database::empty());
+    drop(serve_on(&project, &one));
+    copied(&project, &["--from", &address(&one), "--to", &address(&two)]);
+    copied(&project, &["--from", &address(&two), "--to", "sqlite"]);
+    let other = twin(&project);
+    copied(&project, &["--to", &file_of(&other)]);
+    copied(&project, &["--from", &address(&one), "--to", &file_of(&other), "--verify-only"]);
+}
+
+#[test]
 fn the_report_is_json_when_asked_and_names_what_differs() {
     let (project, database) = (blog(), Database::empty());
     drop(serve(&project));
