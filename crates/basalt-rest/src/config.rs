@@ -40,6 +40,10 @@ pub struct RestConfig {
     pub server_timing: bool,
     /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
     pub tells_request: bool,
+    /// Whether reads have an `ETag`, and are 304 to who has it.
+    pub etag: bool,
+    /// Most rows of a POST with related rows, all tables together.
+    pub max_nested_rows: usize,
     /// Most operations of a batch.
     pub max_batch_operations: usize,
     /// Most references of a batch to earlier answers.
@@ -71,6 +75,8 @@ impl Default for RestConfig {
             plan_enabled: false,
             server_timing: false,
             tells_request: false,
+            etag: false,
+            max_nested_rows: 1000,
             max_batch_operations: 100,
             max_batch_references: 1000,
             max_batch_bytes: 4 << 20,

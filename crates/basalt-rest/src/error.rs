@@ -90,6 +90,9 @@ pub enum RestError {
     /// The token's role cannot be taken.
     #[error("role \"{0}\" does not exist")]
     Role(String),
+    /// Related rows that cannot be inserted as they are given.
+    #[error("{0}")]
+    Nested(String),
     /// A body that is no batch.
     #[error("{0}")]
     Batch(String),
@@ -171,6 +174,7 @@ impl RestError {
             Self::Token { undecodable: true, .. } => (StatusCode::UNAUTHORIZED, "PGRST301"),
             Self::Token { undecodable: false, .. } => (StatusCode::UNAUTHORIZED, "PGRST303"),
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
+            Self::Nested(_) => (StatusCode::BAD_REQUEST, "BSLT012"),
             Self::Batch(_) => (StatusCode::BAD_REQUEST, "BSLT010"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),

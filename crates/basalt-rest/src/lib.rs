@@ -12,8 +12,10 @@ mod batch;
 mod config;
 mod document;
 pub mod error;
+mod etag;
 mod exchange;
 mod near;
+mod nested;
 pub mod parse;
 mod plans;
 mod read;
@@ -133,6 +135,9 @@ impl Rest {
         let timing = self.config.server_timing.then(Timing::begin);
         match self.answer(prefix, session, &request, timing.as_ref()).await {
             Ok(mut response) => {
+                if self.config.etag && request.method() == Method::GET {
+                    response = etag::conditional(request.headers(), response);
+                }
                 if let Some(timing) = timing {
                     let token = request.extensions().get::<TokenTime>().copied();
                     put(response.headers_mut(), SERVER_TIMING, &timing.header(token));
@@ -141,6 +146,28 @@ impl Rest {
             }
             Err(error) => self.refused(session, &request, &error),
         }
+    }
+
+    /// An error's answer with one more member that says where it arose.
+    fn refused_with(
+        &self,
+        session: &Session,
+        path: &str,
+        error: &Error,
+        (name, place): (&str, serde_json::Value),
+    ) -> Response<Bytes> {
+        let mut request = Request::new(Bytes::new());
+        if let Ok(uri) = path.parse() {
+            *request.uri_mut() = uri;
+        }
+        let mut response = self.refused(session, &request, error);
+        if let Ok(serde_json::Value::Object(mut body)) = serde_json::from_slice(response.body()) {
+            body.insert(name.to_owned(), place);
+            *response.body_mut() = Bytes::from(serde_json::Value::Object(body).to_string());
+            let length = response.body().len();
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        response
     }
 
     /// The answer of a request that was refused or failed.

@@ -23,7 +23,7 @@ use crate::parse::media;
 use crate::parse::prefer::Preferences;
 use crate::parse::query::{self, UNRESERVED};
 use crate::parse::range;
-use crate::{Asked, CONTENT_PROFILE, Rest, VARIES, read};
+use crate::{Asked, CONTENT_PROFILE, Rest, VARIES, etag, read};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const ACCEPT_PROFILE: HeaderName = HeaderName::from_static("accept-profile");
@@ -239,6 +239,7 @@ impl Rest {
                 return None;
             }
             match self.run_near(shape, session, &values, started) {
+                Near::Answered(response) if self.config.etag => Some(etag::conditional(headers, response)),
                 Near::Answered(response) => Some(response),
                 Near::Failed => None,
                 Near::Stale => {

@@ -17,21 +17,24 @@ use crate::parse::prefer::{Request, Return};
 use crate::parse::query::Params;
 use crate::parse::range::{self, Page};
 use crate::timing::Stage;
-use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, Terms, answered, explained, put};
+use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, Terms, answered, explained, nested, put};
 
 /// A write's query string, body and how it is answered.
-struct Written {
-    params: Params,
-    literals: Literals,
+pub(crate) struct Written {
+    pub(crate) params: Params,
+    pub(crate) literals: Literals,
     target: Node,
-    returning: Returning,
-    media: Result<Media, Error>,
+    pub(crate) returning: Returning,
+    pub(crate) media: Result<Media, Error>,
     /// What limit and offset of the root ask for, which no write does.
     page: Page,
 }
 
 impl Rest {
     pub(crate) async fn insert(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        if asked.headers.contains_key(nested::NESTED) {
+            return self.nested(asked, name).await;
+        }
         let Written { params, literals, returning, media, .. } = self.written(asked, name)?;
         let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
         self.check_levels(asked, name, &params)?;
@@ -219,7 +222,14 @@ impl Rest {
     }
 
     /// Type, profile and applied preferences.
-    fn finish(&self, asked: &Asked<'_>, headers: &mut http::HeaderMap, media: Option<Media>, request: Request, resolves: bool) {
+    pub(crate) fn finish(
+        &self,
+        asked: &Asked<'_>,
+        headers: &mut http::HeaderMap,
+        media: Option<Media>,
+        request: Request,
+        resolves: bool,
+    ) {
         if let Some(media) = media {
             headers.insert(CONTENT_TYPE, media.content_type());
             if asked.names_schema {
@@ -232,7 +242,7 @@ impl Rest {
     }
 
     /// Reads what all writes share. Filters of the root choose rows; the rest shapes the answer.
-    fn written(&self, asked: &Asked<'_>, _name: &str) -> Result<Written, Error> {
+    pub(crate) fn written(&self, asked: &Asked<'_>, _name: &str) -> Result<Written, Error> {
         let mut literals = Literals::default();
         let mut params = self.params(asked, &mut literals)?;
         let page = range::page(params.limit, params.offset, None)?;
@@ -350,7 +360,7 @@ fn equalities(target: &Node) -> Option<Vec<(String, u32)>> {
 }
 
 /// The address of a row by its key.
-fn address(name: &str, columns: &[(i16, String)], values: &[Option<String>]) -> String {
+pub(crate) fn address(name: &str, columns: &[(i16, String)], values: &[Option<String>]) -> String {
     let encode = |text: &str| percent_encoding::utf8_percent_encode(text, crate::parse::query::UNRESERVED).to_string();
     let mut out = format!("/{name}?");
     for (i, ((_, column), value)) in columns.iter().zip(values).enumerate() {

@@ -190,6 +190,8 @@ fn rest_config(settings: &Settings) -> RestConfig {
         max_response_bytes: settings.max_response_bytes,
         timeouts: vec![("anon".to_owned(), anon), ("authenticated".to_owned(), authenticated)],
         default_timeout: others,
+        etag: settings.beyond.etag,
+        max_nested_rows: settings.beyond.nested_max_rows,
         max_batch_operations: settings.beyond.batch_max_operations,
         max_batch_bytes: settings.beyond.batch_max_bytes,
         ..RestConfig::default()

@@ -51,3 +51,17 @@ describe('batch', () => {
     assert.deepEqual(await service.from('items').select().eq('id', 910), ok([]))
   })
 })
+
+describe('nested', () => {
+  it('inserts rows with related rows', async () => {
+    const { id } = (await service.auth.admin.createUser({ email: 'nested@example.com', password: 'correct horse battery' })).data.user
+    const { data, error, status } = await service.from('posts')
+      .insert({ author_id: id, title: 'nested', comments: [{ author_id: id, body: 'first' }, { author_id: id, body: 'second' }] })
+      .setHeader('Basalt-Nested', 'insert')
+      .select('title,comments(body)')
+      .order('body', { referencedTable: 'comments' })
+    assert.deepEqual({ data, error, status }, {
+      data: [{ title: 'nested', comments: [{ body: 'first' }, { body: 'second' }] }], error: null, status: 201,
+    })
+  })
+})

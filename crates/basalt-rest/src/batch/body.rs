@@ -52,8 +52,19 @@ struct Sent<'b> {
 const OWN: &[&str] = &["accept", "accept-profile", "content-profile", "prefer", "range", "range-unit"];
 
 /// Headers of the batch that are about its own body and answer.
-const OUTER: &[&str] =
-    &["accept", "content-type", "content-length", "idempotency-key", "if-match", "if-none-match", "prefer", "range"];
+const OUTER: &[&str] = &[
+    "accept",
+    "basalt-cursor",
+    "basalt-distinct",
+    "basalt-nested",
+    "content-length",
+    "content-type",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "prefer",
+    "range",
+];
 
 /// Reads the operations.
 ///

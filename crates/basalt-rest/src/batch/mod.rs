@@ -194,19 +194,12 @@ impl Rest {
         at: Option<usize>,
         error: &Error,
     ) -> Response<Bytes> {
-        let mut response = self.refused(session, request, error);
         let operation = at.and_then(|at| Some((at, operations.get(at)?)));
         let place = operation.map(|(at, operation)| match &operation.id {
             Some(id) => json!({"index": at, "id": id}),
             None => json!({"index": at}),
         });
-        if let Ok(serde_json::Value::Object(mut body)) = serde_json::from_slice(response.body()) {
-            body.insert("operation".to_owned(), place.unwrap_or_default());
-            *response.body_mut() = Bytes::from(serde_json::Value::Object(body).to_string());
-            let length = response.body().len();
-            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        response
+        self.refused_with(session, request.uri().path(), error, ("operation", place.unwrap_or_default()))
     }
 }
 

@@ -139,7 +139,7 @@ fn read(json: &str, earlier: &Earlier<'_>, depth: usize) -> Result<Template, Str
 }
 
 /// An object's members in their order.
-fn members(json: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+pub(crate) fn members(json: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, &'de RawValue)>;

@@ -29,6 +29,7 @@ fn all() -> Vec<RestError> {
         RestError::Token { message: text(), details: None, undecodable: true },
         RestError::Token { message: text(), details: None, undecodable: false },
         RestError::Role(text()),
+        RestError::Nested(text()),
         RestError::Batch(text()),
         RestError::Reference(text()),
         RestError::OutOfRange { offset: 9, total: 2 },

@@ -64,6 +64,7 @@ pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
             "schemas" => config.schemas = names(value),
             "extra-search-path" => config.extra_search_path = names(value),
             "max-rows" => config.max_rows = Some(value.parse().map_err(|_| format!("max-rows={value} is no number"))?),
+            "etag" => config.etag = true,
             "aggregates" => config.aggregates = true,
             "rollback" => config.tx_end = TxEnd::CommitAllowOverride,
             "tx-end" => config.tx_end = TxEnd::of(value).ok_or_else(|| format!("tx-end={value} is no way to end"))?,

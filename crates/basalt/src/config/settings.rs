@@ -359,7 +359,7 @@ pub(super) fn size(from: &mut Resolver<'_>, setting: &'static Setting) -> Result
     Ok(usize::try_from(integer(from, setting)?).unwrap_or(usize::MAX))
 }
 
-fn boolean(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<bool, ConfigError> {
+pub(super) fn boolean(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<bool, ConfigError> {
     Ok(matches!(from.take(setting)?, Some(Typed::Boolean(true))))
 }
 

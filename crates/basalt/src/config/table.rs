@@ -186,6 +186,10 @@ pub static EXTRA_SEARCH_PATH: Setting = cli(
 );
 pub static MAX_ROWS: Setting =
     cli("api.max_rows", number(0, 1 << 40), &["PGRST_DB_MAX_ROWS"], Some("1000"), "Most rows of an answer.");
+pub static ETAG: Setting =
+    own("api.etag", Kind::Boolean, &[], Some("false"), "Whether reads have an ETag, and are 304 to who has it.");
+pub static NESTED_MAX_ROWS: Setting =
+    own("api.nested_max_rows", number(1, 100_000), &[], Some("1000"), "Most rows of a POST with related rows.");
 pub static BATCH_MAX_OPERATIONS: Setting =
     own("api.batch_max_operations", number(1, 10_000), &[], Some("100"), "Most operations of a batch.");
 pub static BATCH_MAX_BYTES: Setting =
@@ -355,7 +359,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 59] = [
+pub static ALL: [&Setting; 61] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -374,6 +378,8 @@ pub static ALL: [&Setting; 59] = [
     &SCHEMAS,
     &EXTRA_SEARCH_PATH,
     &MAX_ROWS,
+    &ETAG,
+    &NESTED_MAX_ROWS,
     &BATCH_MAX_OPERATIONS,
     &BATCH_MAX_BYTES,
     &AUTO_EXPOSE,
