@@ -18,7 +18,7 @@ use crate::connect::Target;
 use crate::foreign::{Foreign, Openings};
 use crate::options::PostgresOptions;
 use crate::own::{Access, Own};
-use crate::pool::{Lease, Pool};
+use crate::pool::{Ages, Lease, Pool};
 use crate::{error, introspect, request, short, traces};
 
 /// How often a transaction of a service is tried when others got in its way.
@@ -93,7 +93,12 @@ impl PostgresEngine {
             .map_err(no_thread)?;
         let shared = Arc::new(Shared {
             catalog: ArcSwap::default(),
-            requests: Pool::new(requests, options.pool_size, options.lanes, options.pool_timeout),
+            requests: Pool::aging(
+                requests,
+                (options.pool_size, options.lanes),
+                options.pool_timeout,
+                Ages { idle: options.max_idle, life: options.max_life },
+            ),
             admin: Pool::new(admin, options.admin_pool_size, 1, options.pool_timeout),
             search_path: options.search_path(),
             foreign: Mutex::new(options.foreign.clone()),
@@ -234,6 +239,7 @@ impl Shared {
     /// Looks whether the schema changed.
     #[allow(clippy::disallowed_methods)] // monotonic time of the last answer
     async fn watch(&self) {
+        self.requests.reap();
         let now = self
             .admin(async |client| {
                 let row = client.query_one(introspect::FINGERPRINT, &[]).await.map_err(|e| error::of(&e))?;
@@ -315,6 +321,8 @@ impl Engine for PostgresEngine {
             }
             let statement = shared.statement(&run, &catalog)?;
             shared.runs.fetch_add(1, Ordering::Relaxed);
+            // Without its values, and only where the operator asks for this target.
+            tracing::trace!(target: "basalt_postgres::statement", sql = %statement.sql, role = run.session.role.as_str());
             let openings = shared.openings.load_full();
             let (opening, search_path) = match &openings {
                 Some(openings) => openings.of(&run, matches!(run.plan.action, Action::Read { .. }), &shared.search_path),

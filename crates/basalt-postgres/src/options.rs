@@ -23,6 +23,10 @@ pub struct PostgresOptions {
     pub admin_pool_size: usize,
     /// Longest wait for a free connection: 53300 after that.
     pub pool_timeout: Duration,
+    /// How long a connection for requests rests before it is closed; `None`: as long as it is good. Counts where `foreign` is set.
+    pub max_idle: Option<Duration>,
+    /// How old it gets.
+    pub max_life: Option<Duration>,
     /// Longest wait for a new connection.
     pub connect_timeout: Duration,
     /// Whether statements may be kept by name on the server: not behind a pooler that changes connections between transactions.
@@ -62,6 +66,8 @@ impl PostgresOptions {
             pool_size: 20,
             admin_pool_size: 5,
             pool_timeout: Duration::from_secs(10),
+            max_idle: None,
+            max_life: None,
             connect_timeout: Duration::from_secs(10),
             is_prepared: true,
             schemas: vec!["public".to_owned()],

@@ -46,6 +46,9 @@ pub(crate) struct Connection {
     pub(crate) statements: HashMap<Key, Statement>,
     /// The catalog the statements were prepared for.
     pub(crate) catalog_version: u64,
+    opened: Instant,
+    /// When it was last given back.
+    rested: Instant,
 }
 
 impl Connection {
@@ -100,7 +103,22 @@ impl Lane {
     }
 }
 
+/// How long connections are kept; `None`: as long as they are good.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ages {
+    pub(crate) idle: Option<Duration>,
+    pub(crate) life: Option<Duration>,
+}
+
+impl Ages {
+    fn are_past(self, connection: &Connection) -> bool {
+        self.idle.is_some_and(|most| connection.rested.elapsed() > most)
+            || self.life.is_some_and(|most| connection.opened.elapsed() > most)
+    }
+}
+
 pub(crate) struct Pool {
+    ages: Ages,
     target: Target,
     lanes: Vec<Lane>,
     timeout: Duration,
@@ -110,11 +128,17 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(target: Target, size: usize, lanes: usize, timeout: Duration) -> Arc<Self> {
+        Self::aging(target, (size, lanes), timeout, Ages::default())
+    }
+
+    /// As [`Pool::new`], with connections that are closed at some age.
+    pub(crate) fn aging(target: Target, (size, lanes): (usize, usize), timeout: Duration, ages: Ages) -> Arc<Self> {
         let lanes = lanes.clamp(1, size.max(1));
         let each = (size / lanes).max(1);
         let lane =
             |_| Lane { idle: Mutex::default(), kept: Mutex::default(), size: each, permits: Arc::new(Semaphore::new(each)) };
         Arc::new(Self {
+            ages,
             target,
             lanes: (0..lanes).map(lane).collect(),
             timeout,
@@ -133,7 +157,7 @@ impl Pool {
         loop {
             let idle = lane.idle.lock().pop();
             match idle {
-                Some(connection) if connection.client.is_closed() => self.discard(connection),
+                Some(connection) if connection.client.is_closed() || self.ages.are_past(&connection) => self.discard(connection),
                 Some(connection) => return Ok(Lease::new(self, number, permit, connection)),
                 None => break,
             }
@@ -202,10 +226,12 @@ impl Pool {
         }
     }
 
+    #[allow(clippy::disallowed_methods)] // monotonic time of a connection's age
     async fn open(&self) -> Result<Connection, SqlError> {
         self.check_backoff()?;
         let client = self.noted(self.target.connect().await)?;
-        Ok(Connection { client, statements: HashMap::new(), catalog_version: 0 })
+        let now = Instant::now();
+        Ok(Connection { client, statements: HashMap::new(), catalog_version: 0, opened: now, rested: now })
     }
 
     /// Counts an attempt to connect.
@@ -240,7 +266,9 @@ impl Pool {
         drop(connection);
     }
 
-    fn put_back(&self, lane: usize, connection: Connection) {
+    #[allow(clippy::disallowed_methods)] // monotonic time of rest
+    fn put_back(&self, lane: usize, mut connection: Connection) {
+        connection.rested = Instant::now();
         match self.lanes.get(lane) {
             Some(lane) if !connection.client.is_closed() => lane.idle.lock().push(connection),
             _ => self.discard(connection),
@@ -268,6 +296,17 @@ impl Pool {
 
     pub(crate) fn count_cancelled(&self) {
         self.counts.cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Closes what rests and is too old.
+    pub(crate) fn reap(&self) {
+        for lane in &self.lanes {
+            let mut idle = lane.idle.lock();
+            let before = idle.len();
+            idle.retain(|connection| !self.ages.are_past(connection));
+            let closed = before.saturating_sub(idle.len());
+            self.counts.discarded.fetch_add(u64::try_from(closed).unwrap_or(0), Ordering::Relaxed);
+        }
     }
 
     /// Closes what rests; what is in use is closed when it comes back.

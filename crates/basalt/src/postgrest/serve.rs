@@ -106,6 +106,10 @@ fn options(settings: &Settings) -> PostgresOptions {
     options.pool_size = size("db-pool").unwrap_or(10);
     options.admin_pool_size = 1;
     options.pool_timeout = Duration::from_secs(settings.integer("db-pool-acquisition-timeout").unwrap_or(10));
+    // Zero is no bound.
+    let age = |name: &str| settings.integer(name).filter(|s| *s > 0).map(Duration::from_secs);
+    options.max_idle = age("db-pool-max-idletime");
+    options.max_life = age("db-pool-max-lifetime");
     options.is_prepared = settings.boolean("db-prepared-statements");
     options.schemas = settings.list("db-schemas");
     options.extra_search_path = settings.list("db-extra-search-path");
@@ -173,7 +177,7 @@ fn log_filter(settings: &Settings) -> String {
         _ => "error",
     };
     let others = if requests == "debug" { "debug" } else { "warn" };
-    let statements = if settings.boolean("log-query") { ",basalt_postgres::statement=info" } else { "" };
+    let statements = if settings.boolean("log-query") { ",basalt_postgres::statement=trace" } else { "" };
     format!("{others},basalt=info,basalt_gateway={requests}{statements}")
 }
 

@@ -129,9 +129,21 @@ pub static ALL: &[Parameter] = &[
     row("db-pool-acquisition-timeout", SECONDS, Some("10"), Start, AS_THERE),
     renamed(
         "db-pool-timeout",
-        row("db-pool-max-idletime", SECONDS, Some("30"), Start, Nothing("a connection is kept as long as it is good")),
+        row(
+            "db-pool-max-idletime",
+            SECONDS,
+            Some("30"),
+            Start,
+            Served("Looked at every five seconds, and before each use; 0 is no bound."),
+        ),
     ),
-    row("db-pool-max-lifetime", SECONDS, Some("1800"), Start, Nothing("a connection is kept as long as it is good")),
+    row(
+        "db-pool-max-lifetime",
+        SECONDS,
+        Some("1800"),
+        Start,
+        Served("Looked at every five seconds, and before each use; 0 is no bound."),
+    ),
     row(
         "db-pool-automatic-recovery",
         Kind::Boolean,

@@ -17,7 +17,7 @@ fn the_database_wins_over_the_environment_and_that_over_the_file() {
         ("PGRST_DB_SCHEMA", "older name"),
         ("PGRST_DB_ANON_ROLE", "env"),
         ("PGRST_APP_SETTINGS_KEY", "k"),
-        ("PGRST_DB_POOL_MAX_LIFETIME", "7"),
+        ("PGRST_URL_USE_LEGACY_TARGET_NAMES", "0"),
         ("PGRST_NO_SUCH", "1"),
         ("PGHOST", "elsewhere"),
     ]);
@@ -40,7 +40,12 @@ fn the_database_wins_over_the_environment_and_that_over_the_file() {
     let line = format!("{}:7 nonsense", path.display());
     assert_eq!(
         idle,
-        [line.as_str(), "PGRST_NO_SUCH", "pgrst.server_port", "db-pool-max-lifetime (environment PGRST_DB_POOL_MAX_LIFETIME)"]
+        [
+            line.as_str(),
+            "PGRST_NO_SUCH",
+            "pgrst.server_port",
+            "url-use-legacy-target-names (environment PGRST_URL_USE_LEGACY_TARGET_NAMES)"
+        ]
     );
     let dump = settings.dump();
     assert!(dump.contains("db-anon-role = \"db\"\n") && dump.contains("jwt-role-claim-key = \"$$.role\"\n"), "{dump}");

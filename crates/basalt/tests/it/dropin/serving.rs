@@ -170,13 +170,23 @@ fn signals_reload() {
     assert_eq!(served.get("/todos").status, 401, "and the anonymous role is gone");
 }
 
+/// A process that does not outlive its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn sockets_in_the_file_system() {
     let theirs = Theirs::new();
     let folder = tempfile::tempdir().expect("a folder");
     let (public, admin) = (folder.path().join("p.sock"), folder.path().join("a.sock"));
     let uri = theirs.uri();
-    let mut child = std::process::Command::new(basalt_testkit::process::program().expect("the program is built"))
+    let child = std::process::Command::new(basalt_testkit::process::program().expect("the program is built"))
         .args(["serve", "--bootstrap", "off"])
         .envs([("PGRST_DB_URI", uri.as_str()), ("PGRST_DB_SCHEMAS", "api"), ("PGRST_DB_ANON_ROLE", &theirs.anon)])
         .envs([("PGRST_SERVER_UNIX_SOCKET", &public), ("PGRST_ADMIN_SERVER_UNIX_SOCKET", &admin)])
@@ -184,6 +194,7 @@ fn sockets_in_the_file_system() {
         .current_dir(folder.path())
         .spawn()
         .expect("starts");
+    let mut child = Ended(child);
     let ask = |path: &std::path::Path, target: &str| {
         let mut stream = UnixStream::connect(path).ok()?;
         write!(stream, "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
@@ -193,15 +204,13 @@ fn sockets_in_the_file_system() {
     };
     let began = std::time::Instant::now();
     while !ask(&admin, "/ready").is_some_and(|text| text.starts_with("HTTP/1.1 200")) {
-        assert!(began.elapsed().as_secs() < 60 && child.try_wait().expect("runs").is_none(), "it serves");
+        assert!(began.elapsed().as_secs() < 60 && child.0.try_wait().expect("runs").is_none(), "it serves");
         std::thread::yield_now();
     }
     let answer = ask(&public, "/todos?select=id").expect("answers");
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("[{\"id\":1}, \n {\"id\":2}]"), "{answer}");
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
     assert_eq!((mode(&public), mode(&admin)), (0o600, 0o660));
-    child.kill().expect("runs");
-    child.wait().expect("ends");
 }
 
 #[test]
@@ -212,7 +221,7 @@ fn what_the_operator_is_told() {
     let environment = [
         ("PGRST_DB_URI", uri),
         ("PGRST_JWT_SECRET", SECRET),
-        ("PGRST_DB_POOL_MAX_LIFETIME", "60"),
+        ("PGRST_URL_USE_LEGACY_TARGET_NAMES", "false"),
         ("PGRST_NO_SUCH_THING", "1"),
         ("PGRST_APP_SETTINGS_CARD", "hunter2secret"),
     ];
@@ -222,7 +231,7 @@ fn what_the_operator_is_told() {
             "db-uri",
             "(secret)",
             "environment PGRST_DB_URI",
-            "db-pool-max-lifetime (environment PGRST_DB_POOL_MAX_LIFETIME)",
+            "url-use-legacy-target-names (environment PGRST_URL_USE_LEGACY_TARGET_NAMES)",
             "PGRST_NO_SUCH_THING",
             "app.settings.CARD",
         ] {
@@ -230,10 +239,10 @@ fn what_the_operator_is_told() {
         }
         assert!(!shown.contains("hunter2") && !shown.contains(SECRET), "{shown}");
     }
-    let served = theirs.serve_with(&[("PGRST_DB_POOL_MAX_IDLETIME", "5"), ("PGRST_JWT_ROLE_CLAIM_KEY", ".role")]);
+    let served = theirs.serve_with(&[("PGRST_URL_USE_LEGACY_TARGET_NAMES", "false"), ("PGRST_JWT_ROLE_CLAIM_KEY", ".role")]);
     let logs = served.server.logs();
     for expected in
-        ["of no effect: db-pool-max-idletime", "older notation", "every request is refused", "API server listening on"]
+        ["of no effect: url-use-legacy-target-names", "older notation", "every request is refused", "API server listening on"]
     {
         assert!(logs.contains(expected), "{expected} in {logs}");
     }

@@ -134,3 +134,70 @@ fn limits_and_forms_that_the_operator_chooses() {
     let (status, body) = served.answer(&Request::new("GET", "/todos?select=id.sum()"));
     assert_eq!((status, &body["code"]), (400, &json!("PGRST123")), "off by default");
 }
+
+/// Nothing of ours goes around the operator's function and the end that the operator chose.
+#[test]
+fn several_requests_at_once_are_held_to_the_same() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "create function api.gate() returns void language plpgsql as $$ begin \
+         if current_setting('request.headers', true)::json->>'x-stop' is not null then raise sqlstate 'PT402'; end if; end $$; \
+         alter role $user set default_transaction_isolation = 'serializable'; alter role $user set work_mem = '5MB'",
+    );
+    let environment =
+        [("PGRST_DB_ANON_ROLE", theirs.anon.as_str()), ("PGRST_JWT_SECRET", SECRET), ("PGRST_DB_PRE_REQUEST", "api.gate")];
+    let batch = json!({"operations": [
+        {"method": "GET", "path": "/todos?select=id&limit=1"},
+        {"method": "POST", "path": "/todos", "body": {"task": "one of several"}},
+    ]})
+    .to_string();
+    let request = with_token("POST", "/-/batch", &theirs.token("$user")).json(&batch);
+    let count = || theirs.ask("select count(*)::text from api.todos");
+    let served = theirs.serve_with(&environment);
+    assert_eq!(served.answer(&request.clone().header("X-Stop", "1")).0, 402);
+    assert_eq!(count(), "2");
+    let (status, body) = served.answer(&request);
+    assert_eq!((status, count().as_str()), (200, "3"), "{body}");
+    assert_eq!(served.send(&Request::new("POST", "/-/batch").json(&batch)).status, 401, "the anonymous role may not insert");
+    drop(served);
+    let served = theirs.serve_with(&[environment.as_slice(), &[("PGRST_DB_TX_END", "rollback")]].concat());
+    assert_eq!((served.answer(&request).0, count().as_str()), (200, "3"), "rolled back");
+}
+
+#[test]
+fn ends_plans_and_times_as_the_operator_allows() {
+    let theirs = Theirs::new();
+    let user = theirs.token("$user");
+    let insert = with_token("POST", "/todos", &user).json("{\"task\": \"kept?\"}");
+    let count = || theirs.ask("select count(*)::text from api.todos where task = 'kept?'");
+    let plan = Request::new("GET", "/todos").header("Accept", "application/vnd.pgrst.plan+json");
+    for (tx_end, asked, kept) in [
+        ("commit", Some("rollback"), "1"),
+        ("rollback", Some("commit"), "0"),
+        ("rollback-allow-override", None, "0"),
+        ("rollback-allow-override", Some("commit"), "1"),
+        ("commit-allow-override", Some("rollback"), "0"),
+    ] {
+        let served =
+            theirs.serve_with(&[("PGRST_DB_ANON_ROLE", &theirs.anon), ("PGRST_JWT_SECRET", SECRET), ("PGRST_DB_TX_END", tx_end)]);
+        let request = asked.map_or(insert.clone(), |tx| insert.clone().header("Prefer", &format!("tx={tx}")));
+        assert_eq!(served.send(&request).status, 201, "{tx_end}");
+        assert_eq!(count(), kept, "{tx_end} {asked:?}");
+        theirs.run("delete from api.todos where task = 'kept?'");
+        assert_eq!(served.send(&plan).status, 406, "off by default");
+    }
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_DB_PLAN_ENABLED", "true"),
+        ("PGRST_SERVER_TIMING_ENABLED", "true"),
+        ("PGRST_LOG_QUERY", "true"),
+        ("PGRST_DB_POOL_MAX_LIFETIME", "1"),
+        ("PGRST_DB_POOL_MAX_IDLETIME", "1"),
+    ]);
+    let (status, body) = served.answer(&plan);
+    assert!(status == 200 && body[0]["Plan"]["Node Type"].is_string(), "{status} {body}");
+    let timed = served.get("/todos?task=eq.private-word");
+    assert!(timed.header("server-timing").is_some_and(|t| t.contains("transaction;dur=")), "{:?}", timed.headers);
+    let logs = served.server.logs();
+    assert!(logs.contains("\\\"todos\\\"") && !logs.contains("private-word"), "{logs}");
+}
