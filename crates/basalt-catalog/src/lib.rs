@@ -349,6 +349,16 @@ impl Catalog {
         self.casts = casts;
     }
 
+    /// The function of an implicit conversion between a domain and text or json: how the domain is represented.
+    pub fn representation(&self, source: Oid, target: Oid) -> Option<Oid> {
+        use basalt_types::pg::oid::{JSON, TEXT};
+        let is_domain = |oid: Oid| self.types.get(&oid).is_some_and(|def| matches!(def.kind, TypeKind::Domain { .. }));
+        // Most databases have none: nothing is looked up for them.
+        let is_one = !self.casts.is_empty()
+            && (matches!(target, JSON | TEXT) && is_domain(source) || matches!(source, JSON | TEXT) && is_domain(target));
+        if is_one { self.implicit_cast(source, target) } else { None }
+    }
+
     /// The function of an implicit conversion between two types, if the users made one.
     pub fn implicit_cast(&self, source: Oid, target: Oid) -> Option<Oid> {
         let cast = self.casts.iter().find(|c| c.implicit && c.source == source.0 && c.target == target.0)?;

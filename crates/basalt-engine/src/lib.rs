@@ -93,6 +93,10 @@ pub struct Answer {
     pub total: Option<u64>,
     /// Values of the first written row's key columns as text (NULL: none), in the order of the plan's `location`.
     pub location: Vec<Option<String>>,
+    /// What code in the database set as `response.status` in the transaction.
+    pub response_status: Option<String>,
+    /// What it set as `response.headers`.
+    pub response_headers: Option<String>,
 }
 
 /// Why a plan did not answer.

@@ -308,6 +308,43 @@ pub struct DeleteAsk {
     pub returning: Returning,
 }
 
+/// A call of a function that [`crate::resolve::function`] chose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CallAsk {
+    /// The exposed schema.
+    pub schema: String,
+    /// The function's OID.
+    pub function: u32,
+    /// Its arguments.
+    pub arguments: Arguments,
+    /// GET and HEAD: nothing may be written, whatever the function says of itself.
+    pub is_safe: bool,
+    /// What of the result.
+    pub node: Node,
+    /// Which total.
+    pub count: crate::plan::Count,
+    /// The body's form.
+    pub output: crate::plan::Output,
+    /// Fail when the result has more rows.
+    pub max_affected: Option<u64>,
+}
+
+/// Where a call's arguments come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Arguments {
+    /// The request's body is the only one, which has no name.
+    Body,
+    /// By name, keys of the body's JSON object, or of the first object of an array.
+    Json {
+        /// The names, in order.
+        names: Vec<String>,
+        /// The body is an array.
+        is_array: bool,
+    },
+    /// By name, literals: lists for variadic parameters, texts for others.
+    Literals(Vec<(String, LiteralId)>),
+}
+
 /// Anything that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -316,4 +353,5 @@ pub enum Ask {
     Insert(InsertAsk),
     Update(UpdateAsk),
     Delete(DeleteAsk),
+    Call(CallAsk),
 }

@@ -1,8 +1,10 @@
 //! What will happen, engine-free: the result of resolving what was asked against the catalog, before guard and dialect.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use basalt_sql::typed;
+use basalt_types::{Oid, TypeRef};
 
 /// A checked request. Depends on names and shape only: values come at run time as [`Literals`] and a payload, so a plan is made
 /// once and used for every request of that shape.
@@ -26,7 +28,7 @@ pub struct Plan {
     pub max_affected: Option<u64>,
 }
 
-/// Reads and writes.
+/// Reads, writes and calls.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// A query; its targets are the output columns. `for_count` is the same without limit, offset and order when a count is asked.
@@ -49,9 +51,102 @@ pub enum Action {
         /// PUT: the statement is an upsert that must affect exactly one row.
         is_put: bool,
     },
+    /// A call of a user's function, and what to answer of its result.
+    Call {
+        /// The call. Its result's columns stand as `From::Cte { cte: WRITTEN, .. }`, by position.
+        call: Box<Call>,
+        /// The rows shown, from that.
+        query: Box<typed::Query>,
+        /// As of a read. The function runs once all the same.
+        for_count: Option<Box<typed::Query>>,
+    },
 }
 
-/// The CTE number under which a write's returned rows are read.
+/// A call of a user's function.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Which.
+    pub function: Oid,
+    /// With what.
+    pub arguments: CallArguments,
+    /// What it gives.
+    pub result: CallResult,
+    /// Names of the result's columns; one of a scalar.
+    pub columns: Vec<String>,
+    /// Nothing may be written: for the methods that promise so, and for functions that do.
+    pub is_read_only: bool,
+    /// The isolation that the function asks for with SET `default_transaction_isolation`.
+    pub isolation: Option<Isolation>,
+    /// The longest time it asks for with SET `statement_timeout`; zero is no bound.
+    pub timeout: Option<Duration>,
+}
+
+/// Arguments of a [`Call`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallArguments {
+    /// None.
+    None,
+    /// The request's body as a value of this type, by position: JSON as it is, a text, or `bytea` as text.
+    Body(TypeRef),
+    /// Values of the body's JSON object (or of the first object of the array that it is).
+    Json {
+        /// By name.
+        named: Vec<CallArgument>,
+        /// The body is an array; without an element nothing is called.
+        is_array: bool,
+    },
+    /// Literals, each with the parameter it is for.
+    Literals(Vec<(CallArgument, u32)>),
+}
+
+/// A parameter that is given a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallArgument {
+    /// Its name.
+    pub name: String,
+    /// Its type; an array when it is variadic.
+    pub ty: TypeRef,
+    /// VARIADIC.
+    pub is_variadic: bool,
+}
+
+/// Shapes of a function's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallResult {
+    /// Nothing.
+    Void,
+    /// One value.
+    Scalar,
+    /// A value in each row.
+    Scalars,
+    /// One row.
+    Row,
+    /// Rows.
+    Rows,
+}
+
+impl CallResult {
+    /// Whether there is one value or row, never none or several.
+    pub fn is_single(self) -> bool {
+        matches!(self, Self::Void | Self::Scalar | Self::Row)
+    }
+
+    /// Whether there are values rather than rows.
+    pub fn is_scalar(self) -> bool {
+        matches!(self, Self::Void | Self::Scalar | Self::Scalars)
+    }
+}
+
+/// Isolation of a transaction other than the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
+/// The CTE number under which a write's returned rows and a function's result are read.
 pub const WRITTEN: u32 = u32::MAX;
 
 /// How rows become the body.

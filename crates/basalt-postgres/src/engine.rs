@@ -9,7 +9,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use basalt_catalog::Catalog;
 use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_plan::dialect::postgres::{self, PgStatement};
-use basalt_plan::plan::Action;
 use basalt_types::{SqlError, SqlState};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -325,8 +324,8 @@ impl Engine for PostgresEngine {
             tracing::trace!(target: "basalt_postgres::statement", sql = %statement.sql, role = run.session.role.as_str());
             let openings = shared.openings.load_full();
             let (opening, search_path) = match &openings {
-                Some(openings) => openings.of(&run, matches!(run.plan.action, Action::Read { .. }), &shared.search_path),
-                None => (request::Opening::default(), shared.search_path.as_str()),
+                Some(openings) => openings.of(&run, request::is_read_only(&run), &shared.search_path),
+                None => (request::Opening::of(&run), shared.search_path.as_str()),
             };
             let facts = request::Shared {
                 search_path,

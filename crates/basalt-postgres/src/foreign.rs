@@ -15,7 +15,7 @@ use crate::connect::Target;
 use crate::engine::PostgresEngine;
 use crate::error;
 use crate::options::PostgresOptions;
-use crate::request::{BEGIN, Opening};
+use crate::request::{self, BEGIN, Opening};
 
 /// What the operator wants of every transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,7 +111,12 @@ impl Openings {
     pub(crate) fn of<'a>(&'a self, run: &'a Run, is_read: bool, otherwise: &'a str) -> (Opening<'a>, &'a str) {
         let role = self.by_role.get(run.session.role.as_str()).unwrap_or(&self.plain);
         let opening = Opening {
-            begin: if is_read { &role.read } else { &role.write },
+            // A function's own isolation is that of its whole transaction.
+            begin: match request::isolation(run) {
+                Some(_) => request::beginning(run),
+                None if is_read => &role.read,
+                None => &role.write,
+            },
             settings: role.settings.as_deref(),
             statement_timeout: Some(role.statement_timeout.as_deref().unwrap_or(&self.statement_timeout)),
             before: self.before.as_deref(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use basalt_engine::{Answer, Explain, Run, RunError};
 use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal, total};
-use basalt_plan::plan::{Action, Literal, Output};
+use basalt_plan::plan::{Action, CallResult, Isolation, Literal, Output};
 use basalt_types::{SqlError, SqlState};
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{join, join3, join4};
@@ -18,9 +18,64 @@ use tokio_postgres::{Row, Statement};
 use crate::error;
 use crate::pool::{Connection, Key, Lease};
 
+macro_rules! beginnings {
+    ($($begin:literal),*) => {
+        [$(concat!(
+            "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
+             CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; ",
+            $begin
+        )),*]
+    };
+}
+
 /// Takes back what an earlier request may have left, and begins. One message, so that nothing can come between.
-pub(crate) const BEGIN: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
-     CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; BEGIN";
+pub(crate) const BEGIN: &str = {
+    let [text] = beginnings!["BEGIN"];
+    text
+};
+
+/// [`BEGIN`] with characteristics of the transaction: those that only read, then those that write. An isolation can only be chosen where
+/// nothing has run, so what was taken back is committed first.
+const BEGINNINGS: [[&str; 3]; 2] = [
+    beginnings![
+        "BEGIN READ ONLY",
+        "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"
+    ],
+    beginnings![
+        "BEGIN READ WRITE",
+        "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+        "COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+    ],
+];
+
+/// How a request's transaction begins.
+pub(crate) fn beginning(run: &Run) -> &'static str {
+    let [reading, writing] = &BEGINNINGS;
+    let [plain, repeatable, serializable] = if is_read_only(run) { reading } else { writing };
+    match isolation(run) {
+        Some(Isolation::RepeatableRead) => repeatable,
+        Some(Isolation::Serializable) => serializable,
+        None => plain,
+    }
+}
+
+/// Whether a request's transaction can write nothing: what is asked for by a method that promises to change nothing.
+pub(crate) fn is_read_only(run: &Run) -> bool {
+    match &run.plan.action {
+        Action::Read { .. } => true,
+        Action::Write { .. } => false,
+        Action::Call { call, .. } => call.is_read_only,
+    }
+}
+
+/// The isolation that a function asks for.
+pub(crate) fn isolation(run: &Run) -> Option<Isolation> {
+    match &run.plan.action {
+        Action::Call { call, .. } => call.isolation,
+        Action::Read { .. } | Action::Write { .. } => None,
+    }
+}
 
 /// How the transaction of a request begins.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +93,13 @@ pub(crate) struct Opening<'a> {
 impl Default for Opening<'_> {
     fn default() -> Self {
         Self { begin: BEGIN, settings: None, statement_timeout: None, before: None }
+    }
+}
+
+impl Opening<'static> {
+    /// Of a request, where roles set nothing.
+    pub(crate) fn of(run: &Run) -> Self {
+        Self { begin: beginning(run), ..Self::default() }
     }
 }
 
@@ -350,6 +412,7 @@ pub(crate) async fn planned(connection: &Connection, run: &Run, explain: &PgStat
 pub(crate) fn is_checked_write(run: &Run) -> bool {
     match &run.plan.action {
         Action::Read { .. } => false,
+        Action::Call { call, .. } => !call.is_read_only && call.result != CallResult::Void,
         Action::Write { is_put, representation, .. } => {
             let is_small = representation.is_none() && run.payload.as_ref().is_some_and(|p| p.len() < SMALL_PAYLOAD);
             *is_put || matches!(run.plan.output, Output::Object { .. }) || (run.plan.output != Output::None && !is_small)
@@ -389,6 +452,12 @@ pub(crate) fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
         answer.inserted = number(3)?.unwrap_or(0);
         let key: Option<Vec<Option<String>>> = row.try_get(4).map_err(|e| error::of(&e))?;
         answer.location = key.unwrap_or_default();
+    }
+    // Behind all others, where the statement has them.
+    let said = if matches!(run.plan.action, Action::Write { .. }) { 5 } else { 3 };
+    if row.len() > said {
+        answer.response_status = row.try_get(said).map_err(|e| error::of(&e))?;
+        answer.response_headers = row.try_get(said + 1).map_err(|e| error::of(&e))?;
     }
     Ok(answer)
 }

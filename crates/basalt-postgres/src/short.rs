@@ -30,14 +30,14 @@ const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.p
 /// role comes last: no setting before it is read with its rights.
 const BRIEF: &str = "SELECT pg_catalog.num_nulls(pg_catalog.set_config('statement_timeout', $1, true), \
      pg_catalog.set_config('search_path', $2, true), pg_catalog.set_config('request.jwt.claims', $3, true), \
-     pg_catalog.set_config('role', $4, true))";
+     pg_catalog.set_config('transaction_read_only', $5, true), pg_catalog.set_config('role', $4, true))";
 
 /// The same with the request's method, path, headers and cookies.
 const WHOLE: &str = "SELECT pg_catalog.num_nulls(pg_catalog.set_config('statement_timeout', $1, true), \
      pg_catalog.set_config('search_path', $2, true), pg_catalog.set_config('request.jwt.claims', $3, true), \
      pg_catalog.set_config('request.method', $4, true), pg_catalog.set_config('request.path', $5, true), \
      pg_catalog.set_config('request.headers', $6, true), pg_catalog.set_config('request.cookies', $7, true), \
-     pg_catalog.set_config('role', $8, true))";
+     pg_catalog.set_config('transaction_read_only', $9, true), pg_catalog.set_config('role', $8, true))";
 
 /// Statements kept on one connection.
 const MOST_STATEMENTS: usize = 500;
@@ -193,10 +193,11 @@ async fn transact(kept: &mut Kept, run: &Run, statement: &PgStatement, shared: &
     }
     let is_whole = shared.reads_request;
     let settings = request::settings(run, &left, shared);
-    let (sql, settings) = match settings.as_slice() {
+    let (sql, mut settings) = match settings.as_slice() {
         [timeout, path, claims, .., role] if !is_whole => (BRIEF, vec![*timeout, *path, *claims, *role]),
         _ => (WHOLE, settings),
     };
+    settings.push(if request::is_read_only(run) { "on" } else { "off" });
     let wire = &mut kept.wire;
     let texts_only = |count: usize| (0..count).map(|_| oid::TEXT.0);
     let setup = match (shared.is_prepared, is_whole) {
@@ -259,6 +260,12 @@ fn answer(row: Bytes, run: &Run) -> Result<Answer, SqlError> {
             };
             answer.location = values.into_iter().map(text).collect();
         }
+    }
+    // Where the statement has them.
+    if let Some(status) = columns.next() {
+        let text = |column: Option<Bytes>| column.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        answer.response_status = text(status);
+        answer.response_headers = columns.next().and_then(text);
     }
     Ok(answer)
 }

@@ -1,7 +1,7 @@
 //! Everything `/rest/v1` can answer instead of rows, and how it looks on the wire.
 
 use basalt_engine::RunError;
-use basalt_plan::resolve::ResolveError;
+use basalt_plan::resolve::{CallBody, ResolveError};
 use basalt_types::SqlError;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -9,6 +9,7 @@ use http::{HeaderName, Response, StatusCode};
 use serde_json::{Value as Json, json};
 
 use crate::parse::ParseError;
+use crate::respond;
 
 /// Why a request is refused or failed.
 ///
@@ -62,9 +63,18 @@ pub enum RestError {
     /// The document of the root is for the service role.
     #[error("Access to schema is forbidden")]
     Root,
-    /// Functions cannot be called yet.
-    #[error("Could not find the function {0} in the schema cache")]
-    Function(String),
+    /// A method that functions do not have.
+    #[error("Cannot use the {0} method on RPC")]
+    CallMethod(String),
+    /// `max-affected` of a function that does not return rows.
+    #[error("Function must return SETOF or TABLE when max-affected preference is used with handling=strict")]
+    MaxAffectedCall,
+    /// What code set as `response.headers` are no headers.
+    #[error("response.headers guc must be a JSON array composed of objects with a single key and a string value")]
+    ResponseHeaders,
+    /// What code set as `response.status` is none.
+    #[error("response.status guc must be a valid status code")]
+    ResponseStatus,
     /// The plan could not be made.
     #[error("{}", resolve_message(.0))]
     Resolve(ResolveError),
@@ -166,7 +176,10 @@ impl RestError {
             Self::MaxAffected(_) => (StatusCode::BAD_REQUEST, "PGRST124"),
             Self::Path => (StatusCode::NOT_FOUND, "PGRST125"),
             Self::Root => (StatusCode::FORBIDDEN, "BSLT003"),
-            Self::Function(_) => (StatusCode::NOT_FOUND, "PGRST202"),
+            Self::CallMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "PGRST101"),
+            Self::ResponseHeaders => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST111"),
+            Self::ResponseStatus => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST112"),
+            Self::MaxAffectedCall => (StatusCode::BAD_REQUEST, "PGRST128"),
             Self::Resolve(error) => resolve_row(error),
             Self::Sql(error) => return (sql_status(error, is_anon), error.state.as_str().to_owned()),
             Self::Open(_) => (StatusCode::FORBIDDEN, "BSLT001"),
@@ -192,9 +205,6 @@ impl RestError {
             Self::NotSingular(rows) => json!(format!("The result contains {rows} rows")),
             Self::Preferences(unknown) => json!(format!("Invalid preferences: {}", unknown.join(", "))),
             Self::MaxAffected(rows) => json!(format!("The query affects {rows} rows")),
-            Self::Function(name) => {
-                json!(format!("Searched for the function {name}, but no matches were found in the schema cache."))
-            }
             Self::OutOfRange { offset, total } => {
                 json!(format!("An offset of {offset} was requested, but there are only {total} rows."))
             }
@@ -213,7 +223,6 @@ impl RestError {
             Self::Open(table) => json!(format!(
                 "Run ALTER TABLE {table} ENABLE ROW LEVEL SECURITY and add policies, or set [api] require_rls to false."
             )),
-            Self::Function(_) => json!("Functions cannot be called by this version of Basalt."),
             _ => Json::Null,
         }
     }
@@ -237,8 +246,18 @@ impl RestError {
 
     /// The whole response.
     pub fn response(&self, is_anon: bool) -> Response<Bytes> {
-        let (status, code) = self.wire(is_anon);
-        let body = self.body(is_anon);
+        let raised = match self {
+            Self::Sql(error) => respond::raised(error),
+            _ => None,
+        };
+        let is_raised = raised.is_some();
+        let (status, code, body, more) = match raised {
+            Some(raised) => (raised.status, raised.code, Bytes::from(raised.body.to_string()), raised.headers),
+            None => {
+                let (status, code) = self.wire(is_anon);
+                (status, code, self.body(is_anon), http::HeaderMap::new())
+            }
+        };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let length = response.body().len();
@@ -254,12 +273,16 @@ impl RestError {
             if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.insert(WWW_AUTHENTICATE, value);
             }
-        } else if status == StatusCode::UNAUTHORIZED {
+        } else if status == StatusCode::UNAUTHORIZED && !is_raised {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        for name in more.keys() {
+            headers.remove(name);
+        }
+        headers.extend(more);
         response
     }
 }
@@ -301,6 +324,8 @@ fn resolve_row(error: &ResolveError) -> (StatusCode, &'static str) {
     match error {
         ResolveError::UnknownTable { .. } => (StatusCode::NOT_FOUND, "PGRST205"),
         ResolveError::UnknownColumn { .. } => (StatusCode::BAD_REQUEST, "PGRST204"),
+        ResolveError::UnknownFunction { .. } => (StatusCode::NOT_FOUND, "PGRST202"),
+        ResolveError::AmbiguousFunction(_) => (StatusCode::MULTIPLE_CHOICES, "PGRST203"),
         ResolveError::NoRelationship { .. } => (StatusCode::BAD_REQUEST, "PGRST200"),
         ResolveError::AmbiguousRelationship { .. } => (StatusCode::MULTIPLE_CHOICES, "PGRST201"),
         ResolveError::NotEmbedded(_) => (StatusCode::BAD_REQUEST, "PGRST108"),
@@ -326,6 +351,17 @@ fn resolve_message(error: &ResolveError) -> String {
         ResolveError::AmbiguousRelationship { origin, target, .. } => {
             format!("Could not embed because more than one relationship was found for '{origin}' and '{target}'")
         }
+        ResolveError::UnknownFunction { schema, name, arguments, body, .. } => {
+            let list = match arguments.as_slice() {
+                _ if body.is_raw() => String::new(),
+                [] => " without parameters".to_owned(),
+                names => format!("({})", names.join(", ")),
+            };
+            format!("Could not find the function {schema}.{name}{list} in the schema cache")
+        }
+        ResolveError::AmbiguousFunction(signatures) => {
+            format!("Could not choose the best candidate function between: {}", signatures.join(", "))
+        }
         ResolveError::NotEmbedded(name) => format!("'{name}' is not an embedded resource in this request"),
         ResolveError::RelatedOrderNotToOne { target, .. } => format!("A related order on '{target}' is not possible"),
         ResolveError::AggregatesOff => "Use of aggregate functions is not allowed".to_owned(),
@@ -348,6 +384,21 @@ fn resolve_details(error: &ResolveError) -> Json {
             .iter()
             .map(|c| json!({"cardinality": c.cardinality, "embedding": c.embedding, "relationship": c.relationship}))
             .collect(),
+        ResolveError::UnknownFunction { schema, name, arguments, body, .. } => {
+            let list = match arguments.as_slice() {
+                [] => " without parameters".to_owned(),
+                [one] => format!(" with parameter {one}"),
+                names => format!(" with parameters {}", names.join(", ")),
+            };
+            let searched = match body {
+                CallBody::Text => " with a single unnamed text parameter".to_owned(),
+                CallBody::Xml => " with a single unnamed xml parameter".to_owned(),
+                CallBody::Bytes => " with a single unnamed bytea parameter".to_owned(),
+                CallBody::Json => format!("{list} or with a single unnamed json/jsonb parameter"),
+                CallBody::None | CallBody::Other => list,
+            };
+            json!(format!("Searched for the function {schema}.{name}{searched}, but no matches were found in the schema cache."))
+        }
         ResolveError::RelatedOrderNotToOne { origin, target } => {
             json!(format!("'{origin}' and '{target}' do not form a many-to-one or one-to-one relationship"))
         }
@@ -371,6 +422,12 @@ fn resolve_hint(error: &ResolveError) -> Json {
                 choices.join(", ")
             ))
         }
+        ResolveError::UnknownFunction { schema, near: Some(near), .. } => {
+            json!(format!("Perhaps you meant to call the function {schema}.{near}"))
+        }
+        ResolveError::AmbiguousFunction(_) => {
+            json!("Try renaming the parameters or the function itself in the database so function overloading can be resolved")
+        }
         ResolveError::NotEmbedded(name) => json!(format!("Verify that '{name}' is included in the 'select' query parameter.")),
         _ => Json::Null,
     }
@@ -390,6 +447,7 @@ pub fn sql_status(error: &SqlError, is_anon: bool) -> StatusCode {
         ("53400", _) => StatusCode::INTERNAL_SERVER_ERROR,
         ("57P01", _) => StatusCode::SERVICE_UNAVAILABLE,
         ("P0001", _) => StatusCode::BAD_REQUEST,
+        ("42883", _) if error.message.starts_with("function xmlagg(") => StatusCode::NOT_ACCEPTABLE,
         ("42883" | "42P01", _) => StatusCode::NOT_FOUND,
         ("42P17", _) => StatusCode::INTERNAL_SERVER_ERROR,
         ("42501", _) if is_anon => StatusCode::UNAUTHORIZED,
@@ -401,7 +459,10 @@ pub fn sql_status(error: &SqlError, is_anon: bool) -> StatusCode {
         (_, "09" | "21" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "P0" | "XX") => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
-        (_, "PT") => state.get(2..).and_then(|n| n.parse().ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        (_, "PT") => {
+            let status: Option<StatusCode> = state.get(2..).and_then(|n| n.parse().ok());
+            status.filter(|s| !s.is_informational()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -20,14 +20,17 @@ pub mod parse;
 mod plans;
 mod read;
 mod request;
+mod respond;
+mod rpc;
 mod timing;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use basalt_engine::{Answer, Engine, Explain, Limits, Run};
 use basalt_plan::ask::Ask;
-use basalt_plan::plan::{Literal, Literals, Plan};
+use basalt_plan::plan::{Action, Literal, Literals, Plan};
 use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{Session, SqlState};
 use bytes::Bytes;
@@ -44,6 +47,7 @@ use parse::media::{Media, Offer};
 use parse::prefer::Preferences;
 use parse::query::Params;
 use plans::Plans;
+use respond::Said;
 use timing::{Stage, Timing};
 
 const CONTENT_PROFILE: HeaderName = HeaderName::from_static("content-profile");
@@ -55,6 +59,9 @@ const BATCH: &str = "/-/batch";
 
 /// How often a request is planned anew when the schema changes under it.
 const STALE_TRIES: usize = 4;
+
+/// The bound of a function that sets itself none.
+const LONGEST_CALL: Duration = Duration::from_secs(24 * 3600);
 
 /// The REST surface over an engine.
 pub struct Rest {
@@ -90,6 +97,8 @@ struct Asked<'r> {
     timing: Option<&'r Timing>,
     /// Of a request that is part of a batch: where it leaves what it would run.
     exchange: Option<&'r Exchange>,
+    /// What the database said of the response.
+    said: OnceLock<Said>,
 }
 
 impl Asked<'_> {
@@ -228,6 +237,7 @@ impl Rest {
             preferences: Preferences::of(headers),
             timing,
             exchange,
+            said: OnceLock::new(),
         };
         if resource.is_empty() {
             return self.root(&asked);
@@ -237,12 +247,13 @@ impl Rest {
             if function.is_empty() || function.contains('/') {
                 return Err(Error::Path);
             }
-            return Err(Error::Function(format!("{schema}.{function}")));
+            let response = self.rpc(&asked, function).await?;
+            return respond::overridden(response, asked.said.get());
         }
         if resource.contains('/') {
             return Err(Error::Path);
         }
-        match *method {
+        let response = match *method {
             Method::GET | Method::HEAD => self.read(&asked, &name).await,
             Method::POST => self.insert(&asked, &name).await,
             Method::PATCH => self.update(&asked, &name).await,
@@ -250,7 +261,8 @@ impl Rest {
             Method::DELETE => self.delete(&asked, &name).await,
             Method::OPTIONS => self.info(&asked, &name),
             _ => Err(Error::Method(method.to_string())),
-        }
+        };
+        respond::overridden(response?, asked.said.get())
     }
 
     /// The schema a request means, and whether it was negotiated.
@@ -272,6 +284,12 @@ impl Rest {
     /// Reads the query string within the limits.
     fn params(&self, asked: &Asked<'_>, literals: &mut Literals) -> Result<Params, Error> {
         let params = parse::query::params(asked.query, literals)?;
+        self.within_limits(&params, literals)?;
+        Ok(params)
+    }
+
+    /// Refuses what would cost too much.
+    fn within_limits(&self, params: &Params, literals: &Literals) -> Result<(), Error> {
         if params.depth > self.config.max_embed_depth {
             return Err(Error::TooComplex("embedded resources are nested too deeply"));
         }
@@ -288,7 +306,7 @@ impl Rest {
         if params.patterns.iter().any(is_long) {
             return Err(Error::TooComplex("a pattern is too long"));
         }
-        Ok(params)
+        Ok(())
     }
 
     /// What is checked of preferences once the plan is known.
@@ -330,7 +348,11 @@ impl Rest {
         Terms { rollback, timezone, explain }: Terms,
     ) -> Result<Answer, Error> {
         let session = asked.session;
-        let timeout = self.config.timeout_of(session.role.as_str());
+        let timeout = match &plan.action {
+            Action::Call { call, .. } => call.timeout.map(|own| if own.is_zero() { LONGEST_CALL } else { own }),
+            Action::Read { .. } | Action::Write { .. } => None,
+        };
+        let timeout = timeout.unwrap_or_else(|| self.config.timeout_of(session.role.as_str()));
         let limits = Limits::within(timeout, self.config.max_response_bytes);
         let is_near = matches!(ask, Ask::Read(_)) && explain.is_none();
         let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback, timezone, explain };
@@ -344,7 +366,12 @@ impl Rest {
                 None => self.engine.run(run.clone()).await,
             };
             match result {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    if let Some(said) = Said::of(&answer) {
+                        let _ = asked.said.set(said);
+                    }
+                    return Ok(answer);
+                }
                 Err(basalt_engine::RunError::StalePlan) => run.plan = self.plan(session, ask)?,
                 Err(error) => return Err(error.into()),
             }

@@ -332,6 +332,7 @@ impl Rest {
                 preferences,
                 timing: None,
                 exchange: None,
+                said: std::sync::OnceLock::new(),
             };
             self.read_ask(&asked, &name, media.output()).ok()
         };

@@ -88,7 +88,7 @@ impl Plans {
 fn open(plan: &Plan, catalog: &Catalog) -> Option<String> {
     let mut search = Open { catalog, found: None };
     match &plan.action {
-        Action::Read { query, .. } => search.query(query),
+        Action::Read { query, .. } | Action::Call { query, .. } => search.query(query),
         Action::Write { statement, representation, .. } => {
             search.relation(match &**statement {
                 Statement::Insert(insert) => insert.relation,

@@ -96,7 +96,7 @@ impl Rest {
     }
 
     /// Limits of the root and the embeds, none beyond the configured number of rows.
-    fn bound(&self, params: &mut Params, page: Page, literals: &mut Literals) {
+    pub(crate) fn bound(&self, params: &mut Params, page: Page, literals: &mut Literals) {
         let most = self.config.max_rows.map_or(i128::MAX, i128::from);
         for id in &params.embed_limits {
             if let Some(Literal::Text(text)) = literals.0.get_mut(*id as usize)
@@ -127,7 +127,7 @@ pub(crate) struct ReadParts {
 }
 
 /// The body of 416: the page begins behind the last row.
-fn out_of_bounds(page: Page, total: Option<u64>) -> Bytes {
+pub(crate) fn out_of_bounds(page: Page, total: Option<u64>) -> Bytes {
     let details = format!("An offset of {} was requested, but there are only {} rows.", page.offset, total.unwrap_or(0));
     let message = "Requested range not satisfiable";
     Bytes::from(json!({"code": "PGRST103", "details": details, "hint": null, "message": message}).to_string())

@@ -298,13 +298,13 @@ impl Rest {
 }
 
 /// A write that is going to be refused for its negative bound leaves nothing behind, unless it is only explained.
-fn bounded(terms: Terms, bound: Option<i64>) -> Terms {
+pub(crate) fn bounded(terms: Terms, bound: Option<i64>) -> Terms {
     let is_refused = bound.is_some_and(|bound| bound < 0) && terms.explain.is_none();
     Terms { rollback: terms.rollback || is_refused, ..terms }
 }
 
 /// Refuses a write of any number of rows under a negative bound. Others the engine holds itself.
-fn check_bound(bound: Option<i64>, rows: u64) -> Result<(), Error> {
+pub(crate) fn check_bound(bound: Option<i64>, rows: u64) -> Result<(), Error> {
     match bound {
         Some(bound) if bound < 0 => Err(Error::MaxAffected(rows)),
         _ => Ok(()),

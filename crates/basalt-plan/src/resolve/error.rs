@@ -52,6 +52,21 @@ pub enum ResolveError {
         /// The embed.
         target: String,
     },
+    /// No function of that name takes such arguments.
+    UnknownFunction {
+        /// The schema asked.
+        schema: String,
+        /// The name asked.
+        name: String,
+        /// Names of the arguments given, sorted.
+        arguments: Vec<String>,
+        /// What the body is.
+        body: super::CallBody,
+        /// What was perhaps meant, with its parameters when the name is right.
+        near: Option<String>,
+    },
+    /// Several functions of that name do: their signatures.
+    AmbiguousFunction(Vec<String>),
     /// Aggregates are off.
     AggregatesOff,
     /// A combination that the dialect does not define.

@@ -94,7 +94,10 @@ pub(super) fn bool_expr(kind: ExprKind) -> Expr {
 impl<'c> Resolver<'c> {
     /// A column with its JSON path.
     pub(super) fn field(&self, level: &Level<'c>, field: &Field) -> Result<Expr, ResolveError> {
-        let mut expr = level.column(&field.name)?;
+        let mut expr = match level.relation.column(&field.name) {
+            Some(column) => level.expr(column),
+            None => self.computed(level, &field.name).map_or_else(|| level.column(&field.name), Ok)?,
+        };
         if field.path.is_empty() {
             return Ok(expr);
         }

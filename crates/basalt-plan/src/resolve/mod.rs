@@ -4,10 +4,13 @@
 //! - `relationship.rs`: foreign keys as relationships, and which one an embed names.
 //! - `level.rs`: columns, JSON paths and conditions of one level; `node.rs`: a level as a query, embeds included.
 //! - `nested.rs`: relationships as inserts of several tables follow them.
-//! - `write.rs`: inserts, updates, deletes.
+//! - `computed.rs`: functions over rows, as columns and as relationships, and representations of domains.
+//! - `write.rs`: inserts, updates, deletes; `call.rs`: which function is meant, and its call.
 //!
 //! It decides no privilege and no policy; the guard does, on the plan.
 
+mod call;
+mod computed;
 mod error;
 mod level;
 mod native;
@@ -21,12 +24,13 @@ use basalt_catalog::{Catalog, Relation, RelationKind};
 use basalt_sql::analyze;
 use basalt_sql::typed::walk::{Visitor, walk_from, walk_query};
 use basalt_sql::typed::{Body, Expr, From, Query, Ranges, Select, Target};
-use basalt_types::Oid;
+use basalt_types::{Oid, SqlError};
 
 use crate::ask::{Ask, ReadAsk};
 use crate::plan::{Action, Count, Output, Plan};
 use level::{Level, Rows};
 
+pub use call::{CallBody, Wanted, function, result};
 pub use error::{Candidate, ResolveError};
 pub use nested::{Nested, Way, nested};
 
@@ -49,13 +53,24 @@ pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan,
         Ask::Insert(ask) => &ask.schema,
         Ask::Update(ask) => &ask.schema,
         Ask::Delete(ask) => &ask.schema,
+        Ask::Call(ask) => &ask.schema,
     };
-    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write: !matches!(ask, Ask::Read(_)) };
+    // What a function returns may be like no table: then its columns are described here.
+    let returned = match ask {
+        Ask::Call(ask) => Some(call::returned(ask, catalog)?),
+        _ => None,
+    };
+    let is_write = !matches!(ask, Ask::Read(_) | Ask::Call(_));
+    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write };
     match ask {
         Ask::Read(ask) => resolver.read(ask),
         Ask::Insert(ask) => resolver.insert(ask),
         Ask::Update(ask) => resolver.update(ask),
         Ask::Delete(ask) => resolver.delete(ask),
+        Ask::Call(ask) => match &returned {
+            Some(returned) => resolver.call(ask, returned),
+            None => Err(SqlError::internal("a call without its function").into()),
+        },
     }
 }
 

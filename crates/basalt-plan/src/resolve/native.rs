@@ -12,7 +12,7 @@ use super::level::{Level, bool_expr, literal, symbol};
 use crate::ask::{Field, FullText, Operand, Operator};
 
 /// How the server computes something is its affair.
-const SERVER: Imp = Imp("server");
+pub(super) const SERVER: Imp = Imp("server");
 
 /// PostgreSQL's own schema has this number in every database.
 const PG_CATALOG: u32 = 11;
@@ -65,10 +65,16 @@ impl<'c> Resolver<'c> {
             (Operator::IsDistinct, Operand::Value(id)) => {
                 bool_expr(ExprKind::Distinct { left: Box::new(left), right: Box::new(literal(*id)), negated: false })
             }
-            (_, Operand::List(id)) => quantified("=", left, Param::LiteralList(*id), false),
+            (_, Operand::List(id)) => match self.in_converted(&left, *id) {
+                Some(test) => test,
+                None => quantified("=", left, Param::LiteralList(*id), false),
+            },
             (op, Operand::Any(id)) => quantified(symbol(op), left, Param::Literal(*id), false),
             (op, Operand::All(id)) => quantified(symbol(op), left, Param::Literal(*id), true),
-            (op, Operand::Value(id)) => operation(symbol(op), left, literal(*id)),
+            (op, Operand::Value(id)) => {
+                let value = self.compared_value(op, left.ty, *id);
+                operation(symbol(op), left, value)
+            }
         })
     }
 

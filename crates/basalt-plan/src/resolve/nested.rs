@@ -66,6 +66,16 @@ pub fn nested<'c>(
             };
             if refers { Way::Before(pairs) } else { Way::After(pairs) }
         }
+        // Rows that a function computes cannot be written.
+        Link::Function { .. } => {
+            return Err(ResolveError::NoRelationship {
+                origin: origin.name.clone(),
+                target: name.to_owned(),
+                hint: hint.map(str::to_owned),
+                schema: schema.to_owned(),
+                near: None,
+            });
+        }
         Link::Junction { table, near, far, .. } => {
             Way::Through { table, near: named(near, origin, table), far: named(far, table, foreign) }
         }

@@ -103,7 +103,7 @@ impl<'c> Resolver<'c> {
                     for column in &level.relation.columns {
                         let expr = level.expr(column);
                         parts.group_by.push(expr.clone());
-                        parts.targets.push(Target { expr, name: column.name.clone() });
+                        parts.targets.push(Target { expr: self.shown(expr), name: column.name.clone() });
                     }
                 }
                 Item::Field { field, alias, cast, aggregate, aggregate_cast } => {
@@ -112,12 +112,18 @@ impl<'c> Resolver<'c> {
                         (Some(Aggregate::Count), "*") => parts.row.clone(),
                         _ => Some(self.field(level, field)?),
                     };
+                    let raw = expr.clone();
+                    if aggregate.is_none() && field.path.is_empty() {
+                        expr = expr.map(|e| self.shown(e));
+                    }
                     if let (Some(inner), Some(cast)) = (expr.take_if(|_| cast.is_some()), cast) {
                         expr = Some(self.cast(inner, cast)?);
                     }
                     let expr = match (aggregate, expr) {
                         (None, Some(expr)) => {
-                            parts.group_by.push(expr.clone());
+                            // What a domain's conversion shows may have no equality, but the domain has.
+                            let is_shown = raw.as_ref().is_some_and(|r| cast.is_none() && *r != expr);
+                            parts.group_by.push(raw.filter(|_| is_shown).unwrap_or_else(|| expr.clone()));
                             expr
                         }
                         (aggregate, expr) => {
@@ -294,6 +300,11 @@ impl<'c> Resolver<'c> {
                     on = Expr::and(on, Some(self.equal(level.at(*there)?, parent.at(*here)?)?));
                 }
                 Ok(Child { level, from: vec![from], on })
+            }
+            Link::Function { function, .. } => {
+                let (level, from) =
+                    self.led_to(parent, function, foreign, depth).ok_or_else(|| SqlError::internal("a row without its type"))?;
+                Ok(Child { level, from: vec![from], on: None })
             }
             Link::Junction { table, near, far, .. } => {
                 let (level, from) = self.source(foreign, foreign.name.clone(), depth)?;

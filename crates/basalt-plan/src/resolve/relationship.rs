@@ -1,7 +1,7 @@
 //! Relationships between tables, from foreign keys: to-one, to-many, one-to-one, and many-to-many through a junction table. Views have
 //! those of the tables whose keys they show.
 
-use basalt_catalog::{Catalog, ConstraintKind, ForeignKey, Relation, RelationKind};
+use basalt_catalog::{Catalog, ConstraintKind, ForeignKey, Function, Relation, RelationKind};
 use basalt_types::Oid;
 
 use super::error::{Candidate, ResolveError};
@@ -27,6 +27,13 @@ pub enum Link<'c> {
         kind: Kind,
         /// Pairs.
         columns: Vec<(i16, i16)>,
+    },
+    /// By a function from a row here to rows there.
+    Function {
+        /// It.
+        function: &'c Function,
+        /// It gives at most one.
+        is_to_one: bool,
     },
     /// Through a table with foreign keys to both.
     Junction {
@@ -57,7 +64,7 @@ pub enum Kind {
 impl Relationship<'_> {
     /// Whether there is at most one row at the other end.
     pub fn is_to_one(&self) -> bool {
-        matches!(self.link, Link::Key { kind: Kind::ManyToOne | Kind::OneToOne, .. })
+        matches!(self.link, Link::Key { kind: Kind::ManyToOne | Kind::OneToOne, .. } | Link::Function { is_to_one: true, .. })
     }
 }
 
@@ -149,6 +156,7 @@ fn shown_by<'c>(catalog: &'c Catalog, schema: Option<u32>, table: Oid, views: &[
 
 /// All relationships of a relation to those of a schema, by name of constraint, junctions last. A view has those of the keys it shows.
 fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Relationship<'c>> {
+    let schema_name = schema;
     let schema = catalog.schema(schema).map(|s| s.oid);
     let views: Vec<&'c Relation> = catalog
         .relations()
@@ -183,6 +191,13 @@ fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -
     keys.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     junctions.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     keys.extend(junctions);
+    let computed = super::computed::relationships(catalog, schema_name, origin);
+    // A function that is named like a table stands for the keys that lead there.
+    keys.retain(|r: &Relationship<'_>| !computed.iter().any(|(f, _)| f.name == r.foreign.name));
+    keys.extend(computed.into_iter().map(|(function, foreign)| {
+        let is_to_one = !function.setof || function.one_row;
+        Relationship { foreign, link: Link::Function { function, is_to_one } }
+    }));
     keys
 }
 
@@ -233,6 +248,7 @@ fn through<'c>(
 fn name_of<'r>(relationship: &'r Relationship<'_>) -> &'r str {
     match &relationship.link {
         Link::Key { constraint, .. } => constraint,
+        Link::Function { function, .. } => &function.name,
         Link::Junction { table, .. } => &table.name,
     }
 }
@@ -257,6 +273,9 @@ fn in_primary_key(junction: &Relation, near: &ForeignKey<'_>, far: &ForeignKey<'
 }
 
 fn fits(relationship: &Relationship<'_>, origin: &Relation, target: &str, hint: Option<&str>) -> bool {
+    if let Link::Function { function, .. } = &relationship.link {
+        return function.name == target;
+    }
     let foreign = relationship.foreign;
     let by_name = foreign.name == target;
     // The single column of the foreign key here, and there.
@@ -272,12 +291,12 @@ fn fits(relationship: &Relationship<'_>, origin: &Relation, target: &str, hint: 
             }
             _ => false,
         },
-        Link::Junction { .. } => false,
+        Link::Junction { .. } | Link::Function { .. } => false,
     };
     let constraint = |name: &str| matches!(&relationship.link, Link::Key { constraint, .. } if *constraint == name);
     let kind = match &relationship.link {
         Link::Key { kind, .. } => Some(*kind),
-        Link::Junction { .. } => None,
+        Link::Junction { .. } | Link::Function { .. } => None,
     };
     if foreign.oid == origin.oid {
         // By the table's name the many, by the column's name the one.
@@ -320,6 +339,12 @@ fn candidate(relationship: &Relationship<'_>, origin: &Relation) -> Candidate {
                 names(foreign, columns.iter().map(|(_, there)| *there)),
             ),
             choice: format!("{}!{constraint}", foreign.name),
+        },
+        Link::Function { function, is_to_one } => Candidate {
+            cardinality: if *is_to_one { "many-to-one" } else { "one-to-many" },
+            embedding,
+            relationship: format!("{}({})", function.name, origin.name),
+            choice: function.name.clone(),
         },
         Link::Junction { table, near_constraint, far_constraint, near, far } => Candidate {
             cardinality: "many-to-many",

@@ -315,6 +315,14 @@ pub enum BodyType {
     Form,
 }
 
+/// The `Content-Type` of a body that is neither JSON nor CSV nor a form, where messages know it.
+pub fn raw_type(headers: &HeaderMap) -> Option<&'static str> {
+    match Accepted::of(&String::from_utf8_lossy(headers.get(CONTENT_TYPE)?.as_bytes()), 0).kind {
+        Kind::Known(name) => Some(name),
+        _ => None,
+    }
+}
+
 /// Reads `Content-Type`.
 ///
 /// # Errors

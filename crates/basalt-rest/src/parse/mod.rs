@@ -3,6 +3,7 @@
 //! Errors have the form of the original: `PGRST100`, the message `"failed to parse … (text)" (line 1, column N)`, and details that
 //! say what was unexpected and what was expected there: found out by [`explain`] once a text was refused.
 
+pub mod arguments;
 pub mod body;
 mod explain;
 pub mod filter;

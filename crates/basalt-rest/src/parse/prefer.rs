@@ -45,6 +45,7 @@ pub enum Request {
     Put,
     Update,
     Delete,
+    Call,
 }
 
 impl Preferences {
@@ -118,7 +119,7 @@ impl Preferences {
     pub fn applied(&self, request: Request, has_conflict_target: bool, may_roll_back: bool) -> Option<String> {
         let mut words: Vec<String> = Vec::new();
         let mut say = |word: Option<&str>| words.extend(word.map(str::to_owned));
-        let writes = request != Request::Read;
+        let writes = !matches!(request, Request::Read | Request::Call);
         if request == Request::Insert && has_conflict_target {
             say(self.resolution.map(|r| match r {
                 Resolution::Merge => "resolution=merge-duplicates",
@@ -148,7 +149,7 @@ impl Preferences {
         if let Some(zone) = &self.timezone {
             say(Some(&format!("timezone={zone}")));
         }
-        if matches!(request, Request::Update | Request::Delete)
+        if matches!(request, Request::Update | Request::Delete | Request::Call)
             && let Some(bound) = self.bound()
         {
             say(Some(&format!("max-affected={bound}")));

@@ -61,6 +61,18 @@ enum Said {
 /// # Errors
 /// The first parameter that leaves its grammar: orders first, then trees, columns, select, filters.
 pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError> {
+    read(query, literals, None)
+}
+
+/// Reads the query string of a function's call. What is no condition is an argument.
+///
+/// # Errors
+/// As [`params`].
+pub fn call_params(query: &str, literals: &mut Literals, arguments: &mut Vec<(String, String)>) -> Result<Params, ParseError> {
+    read(query, literals, Some(arguments))
+}
+
+fn read(query: &str, literals: &mut Literals, mut arguments: Option<&mut Vec<(String, String)>>) -> Result<Params, ParseError> {
     let parts = || query.split('&').filter(|p| !p.is_empty());
     // A parameter without `=` says nothing; one with an empty value does.
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = parts().filter(|p| p.contains('=')).map(pair).collect();
@@ -116,7 +128,17 @@ pub fn params(query: &str, literals: &mut Literals) -> Result<Params, ParseError
             continue;
         }
         let (path, column) = tree_path(key)?;
-        filters.push((path, Said::Filter(filter(column, value, literals)?)));
+        let known = literals.0.len();
+        let name = arguments.as_ref().map(|_| column.name.clone());
+        match (filter(column, value, literals), &mut arguments, name) {
+            (Ok(filter), ..) => filters.push((path, Said::Filter(filter))),
+            // Once one of these is read, the original tries nothing else.
+            (Err(_), Some(arguments), Some(name)) if !["not.", "in.", "is."].iter().any(|w| value.starts_with(w)) => {
+                literals.0.truncate(known);
+                arguments.push((name, value.to_string()));
+            }
+            (Err(error), ..) => return Err(error),
+        }
     }
     out.on_conflict = given("on_conflict").map(|text| names("on_conflict parameter", text)).transpose()?;
     for said in [filters, orders, ranges, trees] {

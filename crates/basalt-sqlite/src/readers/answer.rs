@@ -140,7 +140,14 @@ fn rows(
     if matches!(run.plan.output, Output::Object { .. }) && count != 1 {
         return Err(RunError::NotSingular(count));
     }
-    Ok(Answer { body: Bytes::copy_from_slice(buffer), rows: count, inserted: 0, total, location: Vec::new() })
+    Ok(Answer {
+        body: Bytes::copy_from_slice(buffer),
+        rows: count,
+        inserted: 0,
+        total,
+        location: Vec::new(),
+        ..Answer::default()
+    })
 }
 
 /// Steps a statement to its end and appends its rows in the output's format. Answers how many there were.

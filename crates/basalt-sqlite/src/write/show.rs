@@ -55,10 +55,10 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
         Action::Write { location, .. } => {
             location.iter().map(|(attnum, _)| key_text(&program.table, *attnum, &written)).collect()
         }
-        Action::Read { .. } => Vec::new(),
+        Action::Read { .. } | Action::Call { .. } => Vec::new(),
     };
     let total = (run.plan.count != Count::None).then_some(written.affected);
-    Ok(Answer { body: Bytes::from(body), rows, inserted: written.inserted, total, location })
+    Ok(Answer { body: Bytes::from(body), rows, inserted: written.inserted, total, location, ..Answer::default() })
 }
 
 /// A key column of the first written row, as the text of what JSON has for it.

@@ -53,7 +53,7 @@ impl Request {
 
     pub fn command(&self) -> Command {
         match &self.ask {
-            Ask::Read(_) => Command::Select,
+            Ask::Read(_) | Ask::Call(_) => Command::Select,
             Ask::Insert(_) => Command::Insert,
             Ask::Update(_) => Command::Update,
             Ask::Delete(_) => Command::Delete,
@@ -71,7 +71,7 @@ impl Request {
     /// Whether more rows than one may be written, so that it is the order of the rows that decides which failure is named.
     pub fn may_write_several(&self) -> bool {
         match &self.ask {
-            Ask::Read(_) | Ask::Insert(_) => false,
+            Ask::Read(_) | Ask::Insert(_) | Ask::Call(_) => false,
             Ask::Update(_) | Ask::Delete(_) => true,
         }
     }
@@ -116,7 +116,7 @@ pub fn request(random: &mut Random, schema: &Schema, luck: &Luck) -> Request {
     };
     let Maker { literals, mut facts, .. } = maker;
     let command = match &ask {
-        Ask::Read(_) => Command::Select,
+        Ask::Read(_) | Ask::Call(_) => Command::Select,
         Ask::Insert(_) => Command::Insert,
         Ask::Update(_) => Command::Update,
         Ask::Delete(_) => Command::Delete,
@@ -125,7 +125,7 @@ pub fn request(random: &mut Random, schema: &Schema, luck: &Luck) -> Request {
     let all = about.columns.len();
     facts.missing_grant = about.granted(role, command).len() < all;
     let returns = match &ask {
-        Ask::Read(_) => false,
+        Ask::Read(_) | Ask::Call(_) => false,
         Ask::Insert(i) => i.returning.representation.is_some(),
         Ask::Update(u) => u.returning.representation.is_some(),
         Ask::Delete(d) => d.returning.representation.is_some(),

@@ -140,6 +140,7 @@ fn is_named(case: &Case, name: &str) -> bool {
 fn smaller_requests(request: &Request, out: &mut Vec<Request>) {
     let mut with = |ask: Ask| out.push(Request { ask, ..request.clone() });
     match &request.ask {
+        Ask::Call(_) => {}
         Ask::Read(read) => {
             if read.count != Count::None {
                 let mut smaller = read.clone();

@@ -2,7 +2,7 @@
 
 use basalt_sql::typed::{Expr, ExprKind, JsonShape, Order, Param, SessionParam};
 use basalt_types::pg::oid;
-use basalt_types::{SqlError, TypeRef};
+use basalt_types::{Oid, SqlError, TypeRef};
 
 use super::PgBind;
 use super::printer::{Names, Printer};
@@ -62,11 +62,7 @@ impl Printer<'_> {
                 self.raw(")");
             }
             ExprKind::UserFunc { function, args } => {
-                let Some(found) = self.catalog.function_by_oid(*function).cloned() else {
-                    return Err(SqlError::internal("a function has gone"));
-                };
-                let schema = self.catalog.schema_by_oid(basalt_types::Oid(found.schema)).map_or("public", |s| s.name.as_str());
-                self.ident(schema).raw(".").ident(&found.name).raw("(");
+                self.function_name(*function)?.raw("(");
                 self.list(args)?;
                 self.raw(")");
             }
@@ -232,6 +228,14 @@ impl Printer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// `"schema"."function"`.
+    pub(super) fn function_name(&mut self, function: Oid) -> Result<&mut Self, SqlError> {
+        let catalog = self.catalog;
+        let found = catalog.function_by_oid(function).ok_or_else(|| SqlError::internal("a function has gone"))?;
+        let schema = catalog.schema_by_oid(Oid(found.schema)).map_or("public", |s| s.name.as_str());
+        Ok(self.ident(schema).raw(".").ident(&found.name))
     }
 
     fn filter(&mut self, filter: Option<&Expr>) -> Result<(), SqlError> {

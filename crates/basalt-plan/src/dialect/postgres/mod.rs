@@ -2,11 +2,13 @@
 //!
 //! The statement answers one row: `body` (text in the plan's output format), `rows` (rows in the body, or rows affected), `total`
 //! (bigint, NULL unless a count was asked); that of a write also `inserted` (bigint: rows that met no existing one) and `location` (text[]:
-//! the first written row's key, in the order of the plan's `location`, NULL unless asked). Run it in a transaction that has set role and
+//! the first written row's key, in the order of the plan's `location`, NULL unless asked). Where code of the users may set them, `status` and
+//! `headers` (text) follow: what is to be said in place of the response's own. Run it in a transaction that has set role and
 //! claims, not after another in the same transaction: it counts in a setting of the transaction.
 //!
 //! Files: `printer` (text, parameters, names), `expr`, `query`, `write`.
 
+mod call;
 mod expr;
 mod printer;
 mod query;
@@ -18,6 +20,7 @@ use basalt_types::pg::oid;
 use basalt_types::{SqlError, TypeRef, Value};
 
 use crate::plan::{Action, Count, Output, Plan};
+pub use call::may_respond;
 use printer::Printer;
 
 /// A statement with what to bind: `$1` is `binds[0]`. All parameters are texts, of type text unless [`PgBind::is_bare`].
@@ -55,6 +58,10 @@ impl PgBind {
     }
 }
 
+/// What code said about the response in settings of the transaction: two more columns, `status` and `headers`.
+const RESPONSE: &str = ", nullif(pg_catalog.current_setting('response.status', true), '') AS status, \
+     nullif(pg_catalog.current_setting('response.headers', true), '') AS headers";
+
 /// A list as PostgreSQL's array input reads it.
 pub fn array_literal(items: &[String]) -> String {
     let quoted: Vec<String> = items.iter().map(|s| format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\""))).collect();
@@ -67,6 +74,7 @@ pub fn array_literal(items: &[String]) -> String {
 /// A plan that refers to what the catalog does not have, or 0A000 for what this dialect cannot say.
 pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> {
     let mut printer = Printer::new(catalog);
+    let responds = may_respond(catalog);
     match &plan.action {
         Action::Read { query, for_count } => {
             printer.raw("SELECT ");
@@ -90,7 +98,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
                     printer.raw("NULL::bigint");
                 }
             }
-            printer.raw(" AS total FROM (");
+            printer.raw(" AS total").raw(if responds { RESPONSE } else { "" }).raw(" FROM (");
             printer.query(query, printer::Names::Output)?;
             printer.raw(") AS _t");
         }
@@ -111,7 +119,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
             printer.inserted(statement);
             printer.raw(" AS inserted, ");
             printer.location(statement, location)?;
-            printer.raw(" AS location");
+            printer.raw(" AS location").raw(if responds { RESPONSE } else { "" });
             match (plan.output, representation) {
                 (Output::None, _) => {
                     printer.raw(" FROM pgrst_source");
@@ -128,6 +136,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
                 }
             }
         }
+        Action::Call { .. } => printer.call_statement(plan, responds)?,
     }
     let explain = explain(plan, catalog)?.map(Box::new);
     Ok(PgStatement { explain, ..printer.finish() })

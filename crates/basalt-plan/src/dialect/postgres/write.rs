@@ -2,7 +2,8 @@
 
 use basalt_catalog::{IndexTerm, Relation};
 use basalt_sql::typed::{Expr, ExprKind, From, Insert, InsertSource, Order, RangeId, Statement, Target, UpdateSet};
-use basalt_types::{Oid, SqlError};
+use basalt_types::pg::oid;
+use basalt_types::{Oid, SqlError, TypeRef};
 
 use super::PgBind;
 use super::printer::{Names, Printer, Source};
@@ -315,7 +316,25 @@ impl Printer<'_> {
             .filter_map(|a| relation.column_at(*a))
             .filter_map(|c| c.default.as_deref().map(|d| (c.name.as_str(), d)))
             .collect();
-        self.raw("(SELECT _.* FROM (SELECT ").bind(PgBind::Payload).raw("::json AS data) AS pgrst_payload, ");
+        // A domain may say how it is read from JSON.
+        let reading = |ty: u32| self.catalog.representation(oid::JSON, Oid(ty));
+        let readings: Vec<Option<Oid>> = columns.iter().map(|a| relation.column_at(*a).and_then(|c| reading(c.ty))).collect();
+        if readings.iter().any(Option::is_some) {
+            self.raw("(SELECT ");
+            for (i, (attnum, reading)) in columns.iter().zip(&readings).enumerate() {
+                let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
+                self.raw(if i == 0 { "" } else { ", " });
+                if let Some(function) = reading {
+                    self.function_name(*function)?.raw("(_.").ident(&column.name).raw(")");
+                } else {
+                    self.raw("_.").ident(&column.name);
+                }
+                self.raw(" AS ").ident(&column.name);
+            }
+        } else {
+            self.raw("(SELECT _.*");
+        }
+        self.raw(" FROM (SELECT ").bind(PgBind::Payload).raw("::json AS data) AS pgrst_payload, ");
         self.raw("LATERAL (SELECT CASE WHEN json_typeof(data) = 'array' THEN data ELSE json_build_array(data) END AS val) AS pgrst_uniform, ");
         if missing_default && !defaults.is_empty() {
             self.raw("LATERAL (SELECT jsonb_agg(jsonb_build_object(");
@@ -329,7 +348,9 @@ impl Printer<'_> {
         }
         for (i, attnum) in columns.iter().enumerate() {
             let column = relation.column_at(*attnum).ok_or_else(|| SqlError::internal("a column has gone"))?;
-            self.raw(if i == 0 { "" } else { ", " }).ident(&column.name).raw(" ").type_name(column.type_ref());
+            let is_read = readings.get(i).is_some_and(Option::is_some);
+            let ty = if is_read { TypeRef::of(oid::JSON) } else { column.type_ref() };
+            self.raw(if i == 0 { "" } else { ", " }).ident(&column.name).raw(" ").type_name(ty);
         }
         self.raw(")").raw(if only_first { " LIMIT 1" } else { "" }).raw(") AS pgrst_body");
         Ok(())

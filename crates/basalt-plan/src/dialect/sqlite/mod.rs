@@ -64,6 +64,7 @@ pub fn compile(plan: &Plan, context: &Context<'_>) -> Result<Program, SqlError> 
             let program = read::read(query, for_count.as_deref(), Vec::new(), context)?;
             Ok(Program::Read(Arc::new(program)))
         }
+        Action::Call { .. } => Err(SqlError::unsupported("calling functions")),
         Action::Write { statement, representation, .. } => {
             let representation = match (plan.output, representation) {
                 (Output::None, _) => write::Shown::Nothing,
