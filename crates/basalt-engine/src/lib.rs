@@ -182,6 +182,13 @@ pub trait Engine: Send + Sync + 'static {
     /// Tries to answer a read right here, without waiting: only for plans the engine has marked short. `None`: use [`Engine::run`].
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>>;
 
+    /// A request named something that the catalog does not have: looks whether the database has it by now. Whether the catalog has
+    /// become another, so that trying again may do better. An engine whose catalog is always true to its tables has nothing to look
+    /// for; others bound how often they look, whatever requests name.
+    fn refresh(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(false))
+    }
+
     /// Runs work on the surfaces' own tables as one durable transaction. See [`transaction`] for the typed form.
     fn transaction_boxed(&self, work: Work<Boxed>) -> BoxFuture<'_, Result<Boxed, SqlError>>;
 

@@ -47,7 +47,7 @@ impl PostgresEngine {
             opening,
             catalog_version: catalog.version(),
             // Code of one step could prepare something under a name that another step expects to be ours.
-            is_prepared: shared.options.is_prepared && !is_code_dynamic,
+            is_prepared: shared.is_prepared && !is_code_dynamic,
             is_code_dynamic,
             // Its own way takes everything back each time.
             leaves_traces: true,
@@ -56,7 +56,7 @@ impl PostgresEngine {
         let limit = tokio::time::Instant::from_std(batch.deadline) + request::GRACE;
         let mut attempt = 1;
         loop {
-            let lease = shared.requests.lease().await.map_err(BatchError::of_all)?;
+            let lease = shared.requests.lease().await.map_err(|e| BatchError::of_all(error::refused(e)))?;
             let result = tokio::time::timeout_at(limit, within(lease, &batch, &statements, &facts)).await;
             // When it took too long, the lease was dropped in the middle: its statement is being cancelled.
             let result = result.unwrap_or_else(|_| Err(BatchError::of_all(request::timeout())));

@@ -35,6 +35,8 @@ const STEPS: &str = include_str!("bootstrap/steps.sql");
 
 const FUNCTIONS: &str = include_str!("bootstrap/functions.sql");
 
+const EVENTS: &str = include_str!("bootstrap/events.sql");
+
 /// Which of Basalt's own texts were run here.
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS supabase_migrations.basalt_bootstrap \
      (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
@@ -57,8 +59,9 @@ fn last_version() -> u32 {
 }
 
 async fn server_version(client: &Client) -> Result<u32, SqlError> {
-    let row = client.query_one("SELECT current_setting('server_version_num')::int8", &[]).await.map_err(sql)?;
-    Ok(u32::try_from(get::<i64>(&row, 0)?).unwrap_or(0))
+    let row = client.query_typed("SELECT current_setting('server_version_num')::int8", &[]).await.map_err(sql)?;
+    let number = row.first().map(|row| get::<i64>(row, 0)).transpose()?.unwrap_or(0);
+    Ok(u32::try_from(number).unwrap_or(0))
 }
 
 /// In one transaction, under the lock of those that change the schema.
@@ -78,7 +81,7 @@ async fn in_transaction<T>(client: &Client, work: impl AsyncFnOnce(&Client) -> R
 async fn steps(client: &Client, server: u32, stage: i32) -> Result<Vec<String>, SqlError> {
     // Since 16 one may be a member without being allowed to become the role.
     let membership = if server >= 160_000 { "SET" } else { "MEMBER" };
-    let rows = client.query(STEPS, &[&membership]).await.map_err(sql)?;
+    let rows = client.query_typed(STEPS, &[(&membership, tokio_postgres::types::Type::TEXT)]).await.map_err(sql)?;
     let mut all = Vec::new();
     for row in &rows {
         if get::<i32>(row, 0)? == stage {
@@ -116,6 +119,7 @@ async fn make(client: &Client, auto_expose: bool) -> Result<(), SqlError> {
             client.batch_execute(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {ty}")).await.map_err(sql)?;
         }
         privileges_of_new_tables(client, auto_expose).await?;
+        watch_changes(client).await?;
         note_versions(client, 1).await
     })
     .await
@@ -189,6 +193,17 @@ async fn privileges_of_new_tables(client: &Client, auto_expose: bool) -> Result<
     Ok(())
 }
 
+/// Lets the database say when its schema changes, where the login may make event triggers and nothing of the name is there.
+async fn watch_changes(client: &Client) -> Result<(), SqlError> {
+    let may = "SELECT rolsuper AND NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger AS e WHERE e.evtname LIKE 'pgrst%') \
+         FROM pg_catalog.pg_roles WHERE rolname = current_user";
+    let rows = client.query_typed(may, &[]).await.map_err(sql)?;
+    match rows.first() {
+        Some(row) if get(row, 0)? => client.batch_execute(EVENTS).await.map_err(sql),
+        _ => Ok(()),
+    }
+}
+
 async fn note_versions(client: &Client, first: u32) -> Result<(), SqlError> {
     client.batch_execute(HISTORY).await.map_err(sql)?;
     for version in VERSIONS.iter().filter(|version| version.number >= first) {
@@ -207,6 +222,7 @@ async fn upgrade(client: &Client) -> Result<Option<u32>, SqlError> {
         for version in VERSIONS.iter().filter(|version| version.number > done) {
             client.batch_execute(version.sql).await.map_err(sql)?;
         }
+        watch_changes(client).await?;
         note_versions(client, 1).await?;
         Ok(Some(last_version()))
     })

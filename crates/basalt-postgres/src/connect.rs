@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use basalt_types::SqlError;
+use basalt_types::{SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::{self, CANNOT_CONNECT};
+use crate::error;
 use crate::wire::{self, Wire};
 use crate::{address, tls};
 
@@ -38,6 +38,18 @@ impl Target {
         let mut target = self.clone();
         target.config.user(user).password(password);
         target
+    }
+
+    /// The login.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.config.get_user()
+    }
+
+    /// Whether both are at the same address.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        self.config.get_hosts() == other.config.get_hosts()
+            && self.config.get_hostaddrs() == other.config.get_hostaddrs()
+            && self.config.get_ports() == other.config.get_ports()
     }
 
     /// What the operator should know of the way there.
@@ -93,7 +105,7 @@ impl Target {
         let limit = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10));
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
             tracing::warn!("no connection to PostgreSQL in time");
-            Err(SqlError::new(CANNOT_CONNECT, "the database cannot be reached"))
+            Err(SqlError::new(SqlState::CANNOT_CONNECT, "the database cannot be reached"))
         })
     }
 
@@ -122,8 +134,8 @@ fn failed(e: tokio_postgres::Error) -> SqlError {
     }
     tracing::warn!(error = %e, cause = std::error::Error::source(&e), "no connection to PostgreSQL");
     match tls::failure(&e) {
-        Some((message, hint)) => SqlError::new(CANNOT_CONNECT, message).hint(hint),
-        None => SqlError::new(CANNOT_CONNECT, "the database cannot be reached"),
+        Some((message, hint)) => SqlError::new(SqlState::CANNOT_CONNECT, message).hint(hint),
+        None => SqlError::new(SqlState::CANNOT_CONNECT, "the database cannot be reached"),
     }
 }
 

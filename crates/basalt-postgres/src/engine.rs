@@ -12,16 +12,24 @@ use basalt_plan::dialect::postgres::{self, PgStatement};
 use basalt_types::{SqlError, SqlState};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
 
 use crate::connect::Target;
-use crate::foreign::{Foreign, Openings};
+use crate::foreign::{Foreign, Notice, Openings};
 use crate::options::PostgresOptions;
 use crate::own::{Access, Own};
-use crate::pool::{Ages, Lease, Pool};
-use crate::{error, introspect, request, short, traces};
+use crate::pool::{Lease, Pool};
+use crate::replicas::Replicas;
+use crate::{error, pooler, request, short};
 
 /// How often a transaction of a service is tried when others got in its way.
 pub(crate) const MOST_ATTEMPTS: u32 = 8;
+
+/// How often a request is run when others got in its way or its connection was gone.
+const MOST_RUNS: u32 = 5;
+
+/// What PostgREST listens to, and what Supabase's event triggers speak on.
+const CHANNEL: &str = "pgrst";
 
 /// Compiled statements kept; all are forgotten when there are more.
 const MOST_COMPILED: usize = 20_000;
@@ -40,19 +48,33 @@ pub(crate) struct Shared {
     pub(crate) foreign: Mutex<Option<Foreign>>,
     pub(crate) openings: ArcSwapOption<Openings>,
     pub(crate) is_code_dynamic: AtomicBool,
-    /// See [`Traces`].
-    leaves_traces: AtomicBool,
-    reads_request: AtomicBool,
-    compiled: RwLock<HashMap<u64, Arc<PgStatement>>>,
+    /// See [`crate::traces::Traces`].
+    pub(crate) leaves_traces: AtomicBool,
+    pub(crate) reads_request: AtomicBool,
+    pub(crate) compiled: RwLock<HashMap<u64, Arc<PgStatement>>>,
     /// What the catalog was like when it was read.
-    fingerprint: Mutex<String>,
+    pub(crate) fingerprint: Mutex<String>,
     /// When the database last answered.
-    answered: Mutex<Instant>,
+    pub(crate) answered: Mutex<Instant>,
+    /// When the catalog last became another.
+    pub(crate) changed: Mutex<Option<Instant>>,
+    /// When it was last looked at for a request. Held while somebody looks.
+    pub(crate) looked: tokio::sync::Mutex<Option<Instant>>,
+    /// Wakes the watcher before its time.
+    pub(crate) wake: Notify,
+    pub(crate) replicas: Replicas,
+    /// Whether statements are kept by name on the connections of requests, and on those of the services.
+    pub(crate) is_prepared: bool,
+    pub(crate) is_admin_prepared: bool,
     pub(crate) runs: AtomicU64,
     /// Of them, those that went the way of the common request.
     short: AtomicU64,
     pub(crate) repeated: AtomicU64,
-    reloads: AtomicU64,
+    pub(crate) reloads: AtomicU64,
+    /// Looks that requests asked for.
+    pub(crate) looks: AtomicU64,
+    /// Reads that were run again because a connection had gone.
+    rerun: AtomicU64,
 }
 
 /// A PostgreSQL database.
@@ -90,14 +112,11 @@ impl PostgresEngine {
             .enable_all()
             .build()
             .map_err(no_thread)?;
+        let replicas = Replicas::new(&options, &requests)?;
+        let [is_prepared, is_admin_prepared] = runtime.block_on(prepares(&options, &requests, &admin))?;
         let shared = Arc::new(Shared {
             catalog: ArcSwap::default(),
-            requests: Pool::aging(
-                requests,
-                (options.pool_size, options.lanes),
-                options.pool_timeout,
-                Ages { idle: options.max_idle, life: options.max_life },
-            ),
+            requests: Pool::of(requests, &options),
             admin: Pool::new(admin, options.admin_pool_size, 1, options.pool_timeout),
             search_path: options.search_path(),
             foreign: Mutex::new(options.foreign.clone()),
@@ -108,10 +127,18 @@ impl PostgresEngine {
             compiled: RwLock::default(),
             fingerprint: Mutex::default(),
             answered: Mutex::new(Instant::now()),
+            changed: Mutex::default(),
+            looked: tokio::sync::Mutex::default(),
+            wake: Notify::new(),
+            replicas,
+            is_prepared,
+            is_admin_prepared,
             runs: AtomicU64::new(0),
             short: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
+            rerun: AtomicU64::new(0),
             options,
         });
         let handle = runtime.handle().clone();
@@ -123,12 +150,17 @@ impl PostgresEngine {
         let pause = shared.options.watch_interval;
         runtime.spawn(async move {
             loop {
-                tokio::time::sleep(pause).await;
                 let Some(shared) = watched.upgrade() else { break };
+                let _ = tokio::time::timeout(pause, shared.wake.notified()).await;
                 shared.watch().await;
+                shared.requests.reap();
+                shared.admin.reap();
+                shared.replicas.reap();
             }
         });
-        Ok(Arc::new(Self { shared, runtime: Mutex::new(Some(runtime)), handle }))
+        let engine = Arc::new(Self { shared, runtime: Mutex::new(Some(runtime)), handle });
+        engine.listen_to_changes()?;
+        Ok(engine)
     }
 
     /// Reads the catalog again, now. Not for async code.
@@ -139,10 +171,35 @@ impl PostgresEngine {
         self.handle.block_on(self.shared.reload())
     }
 
+    /// Listens to what Supabase and PostgREST have on the channel `pgrst`, in a database of Basalt's own: elsewhere the operator says
+    /// what is listened to. Many words at once are one look.
+    fn listen_to_changes(&self) -> Result<(), SqlError> {
+        if self.shared.options.foreign.is_some() {
+            return Ok(());
+        }
+        if !self.shared.is_admin_prepared {
+            tracing::info!("a pooler of transactions hands no notices on: changes of the schema are noticed within some seconds");
+            return Ok(());
+        }
+        let listened = Arc::downgrade(&self.shared);
+        self.listen(CHANNEL, move |notice| {
+            let is_wanted = match notice {
+                Notice::Said(text) => text.is_empty() || text == "reload schema" || text == "reload config",
+                // What was said meanwhile was not heard.
+                Notice::Listening => true,
+                Notice::Lost => false,
+            };
+            if let Some(shared) = listened.upgrade().filter(|_| is_wanted) {
+                shared.wake.notify_one();
+            }
+        })
+    }
+
     /// Lets requests end and closes all connections. Not for async code.
     pub fn close(&self) {
         self.shared.requests.close();
         self.shared.admin.close();
+        self.shared.replicas.close();
         if let Some(runtime) = self.runtime.lock().take() {
             runtime.shutdown_background();
         }
@@ -154,7 +211,7 @@ impl PostgresEngine {
         loop {
             let mut lease = self.shared.admin.lease().await?;
             let (handle, work) = (self.handle.clone(), Arc::clone(&work));
-            let (is_prepared, now) = (self.shared.options.is_prepared, self.shared.options.clock.now());
+            let (is_prepared, now) = (self.shared.is_admin_prepared, self.shared.options.clock.now());
             let done = self.handle.spawn_blocking(move || {
                 let result = lease.begin().and_then(|connection| {
                     let mut own = Own::begin(connection, &handle, access, is_prepared, now)?;
@@ -162,14 +219,18 @@ impl PostgresEngine {
                     own.end(result)
                 });
                 match &result {
-                    Err(error) if error::is_lost(error) => lease.discard(),
+                    Err(error) if error::is_lost(error) || error.state == request::NO_SUCH_STATEMENT => lease.discard(),
                     _ => lease.rest(),
                 }
                 result
             });
             let result = done.await.unwrap_or_else(|_| Err(SqlError::internal("a transaction failed inside the engine")));
             match result {
-                Err(error) if error::is_worth_repeating(&error) && attempt < MOST_ATTEMPTS => {
+                // What the driver keeps of types is gone, too, when a pooler gave us another connection: a new one asks again.
+                Err(error)
+                    if (error::is_worth_repeating(&error) || error.state == request::NO_SUCH_STATEMENT)
+                        && attempt < MOST_ATTEMPTS =>
+                {
                     attempt += 1;
                     self.shared.repeated.fetch_add(1, Ordering::Relaxed);
                 }
@@ -177,6 +238,41 @@ impl PostgresEngine {
             }
         }
     }
+}
+
+impl PostgresEngine {
+    /// Whether a request that failed so is run again. Only where the failed transaction is known to have left nothing behind.
+    fn is_run_again(&self, run: &Run, error: &SqlError) -> bool {
+        let shared = &self.shared;
+        // Somebody's code took our statements away; the transaction was undone, and another connection has its own.
+        if error.state == request::NO_SUCH_STATEMENT {
+            return true;
+        }
+        if error::is_worth_repeating(error) {
+            shared.repeated.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        // A connection that had rested while the server was started anew. A write might have been committed before the answer was lost.
+        if error::is_lost(error) && matches!(run.plan.action, basalt_plan::plan::Action::Read { .. }) {
+            shared.rerun.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        false
+    }
+}
+
+/// Whether statements may be kept by name on the connections of requests, and on those of the services.
+async fn prepares(options: &PostgresOptions, requests: &Target, admin: &Target) -> Result<[bool; 2], SqlError> {
+    if !options.is_prepared || !options.finds_poolers {
+        return Ok([options.is_prepared; 2]);
+    }
+    let is_pooled = pooler::is_in_front(admin).await?;
+    // Often one server under two names: whoever answers on the one address answers on the other.
+    let is_request_pooled = if requests.is_same_server(admin) { is_pooled } else { pooler::is_in_front(requests).await? };
+    if is_request_pooled {
+        tracing::info!("a pooler of transactions stands before PostgreSQL: statements are not kept prepared");
+    }
+    Ok([!is_request_pooled, !is_pooled])
 }
 
 impl Drop for PostgresEngine {
@@ -200,33 +296,6 @@ impl Shared {
         result
     }
 
-    /// Reads the catalog, and takes it when it is another.
-    pub(crate) async fn reload(&self) -> Result<(), SqlError> {
-        let (fingerprint, mut catalog, traces) = self
-            .admin(async |client| {
-                // Taken before: a change in between is then seen the next time.
-                let row = client.query_one(introspect::FINGERPRINT, &[]).await.map_err(|e| error::of(&e))?;
-                let fingerprint: String = row.try_get(0).map_err(|e| error::of(&e))?;
-                let catalog = introspect::catalog(client).await?;
-                Ok((fingerprint, catalog, traces::read(client).await?))
-            })
-            .await?;
-        self.leaves_traces.store(traces.leaves, Ordering::Relaxed);
-        self.reads_request.store(traces.reads_request, Ordering::Relaxed);
-        *self.fingerprint.lock() = fingerprint;
-        self.read_openings().await?;
-        self.reloads.fetch_add(1, Ordering::Relaxed);
-        let old = self.catalog.load();
-        catalog.set_version(old.version());
-        if catalog != **old || old.version() == 0 {
-            self.is_code_dynamic.store(has_dynamic_code(&catalog), Ordering::Relaxed);
-            catalog.set_version(old.version() + 1);
-            self.catalog.store(Arc::new(catalog));
-            self.compiled.write().clear();
-        }
-        Ok(())
-    }
-
     /// Reads how transactions begin, when the database is not Basalt's own.
     pub(crate) async fn read_openings(&self) -> Result<(), SqlError> {
         let Some(foreign) = self.foreign.lock().clone() else { return Ok(()) };
@@ -235,25 +304,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks whether the schema changed.
-    #[allow(clippy::disallowed_methods)] // monotonic time of the last answer
-    async fn watch(&self) {
-        self.requests.reap();
-        let now = self
-            .admin(async |client| {
-                let row = client.query_one(introspect::FINGERPRINT, &[]).await.map_err(|e| error::of(&e))?;
-                row.try_get::<_, String>(0).map_err(|e| error::of(&e))
-            })
-            .await;
-        let result = match now {
-            Ok(fingerprint) if fingerprint == *self.fingerprint.lock() => Ok(()),
-            Ok(_) => self.reload().await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => *self.answered.lock() = Instant::now(),
-            Err(error) => tracing::warn!(%error, "the database's schema cannot be read; the known one stays in use"),
+    /// Runs a request once, over a connection of this pool.
+    pub(crate) async fn once(
+        &self,
+        pool: &Arc<Pool>,
+        run: &Run,
+        statement: &PgStatement,
+        facts: &request::Shared<'_>,
+        is_own: bool,
+    ) -> Result<Answer, RunError> {
+        // Behind a pooler what code left is taken back in the message that begins the transaction: one before may reach another
+        // connection.
+        if is_own && facts.is_prepared && short::fits(run, statement, facts) && pool.target().has_wire() {
+            self.short.fetch_add(1, Ordering::Relaxed);
+            return short::run(pool, run, statement, facts).await;
         }
+        request::run(pool.lease().await.map_err(error::refused)?, run, statement, facts).await
     }
 
     /// The login for requests must have no rights of its own: a superuser, or one that row policies do not bind, would make every
@@ -261,7 +327,8 @@ impl Shared {
     async fn check_login(&self) -> Result<(), SqlError> {
         let mut lease = self.requests.lease().await?;
         let sql = "SELECT rolsuper, rolbypassrls, rolname::text FROM pg_catalog.pg_roles WHERE rolname = session_user";
-        let row = lease.begin()?.client.query_one(sql, &[]).await.map_err(|e| error::of(&e))?;
+        let rows = lease.begin()?.client.query_typed(sql, &[]).await.map_err(|e| error::of(&e))?;
+        let row = rows.first().ok_or_else(|| SqlError::internal("the login is none of the server's"))?;
         let (is_super, bypasses): (bool, bool) =
             (row.try_get(0).map_err(|e| error::of(&e))?, row.try_get(1).map_err(|e| error::of(&e))?);
         let name: String = row.try_get(2).map_err(|e| error::of(&e))?;
@@ -295,7 +362,7 @@ impl Shared {
 }
 
 /// Whether a function of the database's users might prepare statements: one that runs texts, or is in a language we cannot read.
-fn has_dynamic_code(catalog: &Catalog) -> bool {
+pub(crate) fn has_dynamic_code(catalog: &Catalog) -> bool {
     catalog.functions().filter(|f| !f.body.is_empty()).any(|f| match f.language.as_str() {
         "sql" | "plpgsql" => {
             let body = f.body.to_ascii_lowercase();
@@ -331,24 +398,31 @@ impl Engine for PostgresEngine {
                 search_path,
                 opening,
                 catalog_version: catalog.version(),
-                is_prepared: shared.options.is_prepared,
+                is_prepared: shared.is_prepared,
                 is_code_dynamic: shared.is_code_dynamic.load(Ordering::Relaxed),
                 leaves_traces: shared.leaves_traces.load(Ordering::Relaxed),
                 reads_request: shared.reads_request.load(Ordering::Relaxed),
             };
-            if openings.is_none() && short::fits(&run, &statement, &facts) && shared.requests.target().has_wire() {
-                shared.short.fetch_add(1, Ordering::Relaxed);
-                return short::run(&shared.requests, &run, &statement, &facts).await;
-            }
-            let first = request::run(shared.requests.lease().await?, &run, &statement, &facts).await;
-            match first {
-                // Somebody's code took our statements away; the transaction was undone, and another connection has its own.
-                Err(RunError::Sql(error)) if error.state == request::NO_SUCH_STATEMENT => {
-                    request::run(shared.requests.lease().await?, &run, &statement, &facts).await
+            if let Some(replica) = shared.replicas.turn(&run) {
+                let result = shared.once(replica, &run, &statement, &facts, openings.is_none()).await;
+                if let Some(answer) = shared.replicas.judge(result) {
+                    return answer;
                 }
-                other => other,
+            }
+            let mut attempt = 1;
+            loop {
+                let result = shared.once(&shared.requests, &run, &statement, &facts, openings.is_none()).await;
+                let Err(RunError::Sql(error)) = &result else { return result };
+                if attempt >= MOST_RUNS || !self.is_run_again(&run, error) {
+                    return result;
+                }
+                attempt += 1;
             }
         })
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.shared.refresh())
     }
 
     fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
@@ -374,6 +448,7 @@ impl Engine for PostgresEngine {
     fn figures(&self) -> EngineFigures {
         let shared = &self.shared;
         let [opened, discarded, waited, cancelled] = shared.requests.counters();
+        let [replica_reads, replica_fallbacks] = shared.replicas.counters();
         #[allow(clippy::cast_precision_loss)] // figures
         let gauges = vec![
             ("pool_idle_connections", shared.requests.idle() as f64),
@@ -389,6 +464,10 @@ impl Engine for PostgresEngine {
                 ("short_runs", shared.short.load(Ordering::Relaxed)),
                 ("transactions_repeated", shared.repeated.load(Ordering::Relaxed)),
                 ("catalog_reloads", shared.reloads.load(Ordering::Relaxed)),
+                ("catalog_looks_for_requests", shared.looks.load(Ordering::Relaxed)),
+                ("reads_run_again", shared.rerun.load(Ordering::Relaxed)),
+                ("replica_reads", replica_reads),
+                ("replica_fallbacks", replica_fallbacks),
                 ("connections_opened", opened),
                 ("connections_discarded", discarded),
                 ("requests_that_waited_for_a_connection", waited),

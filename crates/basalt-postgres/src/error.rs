@@ -3,12 +3,6 @@
 use basalt_types::{SqlError, SqlState};
 use tokio_postgres::error::ErrorPosition;
 
-/// connection_failure: the server went away in the middle.
-pub(crate) const CONNECTION_FAILURE: SqlState = SqlState::new(b"08006");
-
-/// sqlclient_unable_to_establish_sqlconnection.
-pub(crate) const CANNOT_CONNECT: SqlState = SqlState::new(b"08001");
-
 /// serialization_failure
 const SERIALIZATION_FAILURE: SqlState = SqlState::new(b"40001");
 
@@ -19,7 +13,7 @@ const DEADLOCK: SqlState = SqlState::new(b"40P01");
 pub(crate) fn of(error: &tokio_postgres::Error) -> SqlError {
     let Some(db) = error.as_db_error() else {
         tracing::warn!(%error, "the connection to PostgreSQL failed");
-        return SqlError::new(CONNECTION_FAILURE, "the connection to the database was lost");
+        return SqlError::new(SqlState::CONNECTION_FAILURE, "the connection to the database was lost");
     };
     SqlError {
         state: SqlState::parse(db.code().code()).unwrap_or(SqlState::INTERNAL),
@@ -27,6 +21,18 @@ pub(crate) fn of(error: &tokio_postgres::Error) -> SqlError {
         detail: db.detail().map(str::to_owned),
         hint: db.hint().map(str::to_owned),
         constraint: db.constraint().map(str::to_owned),
+    }
+}
+
+/// Why a request has no connection. A server that refuses one (full, starting, another password) cannot be reached, as far as a
+/// request is concerned.
+pub(crate) fn refused(error: SqlError) -> SqlError {
+    match error.state {
+        SqlState::POOL_TIMEOUT | SqlState::ADMIN_SHUTDOWN | SqlState::CANNOT_CONNECT => error,
+        _ => {
+            tracing::warn!(%error, "PostgreSQL refuses connections for requests");
+            SqlError::new(SqlState::CANNOT_CONNECT, "the database refuses connections")
+        }
     }
 }
 

@@ -12,8 +12,9 @@
 //! | `short`, `wire` | the common request with one Sync, over a connection of our own kind; `traces`: what code may leave there |
 //! | `batch` | several plans in one transaction |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
+//! | `pooler`, `replicas` | what stands before the server, and what follows it |
 //! | `own`, `value` | transactions of the services on their own tables |
-//! | `introspect` | the catalog out of the system catalogs |
+//! | `introspect`, `watch` | the catalog out of the system catalogs, and its changes |
 //! | `migrate` | history, migrations, seeds |
 //! | `bootstrap` | what a new database gets, and what an existing one lacks |
 //! | `foreign` | databases that are not Basalt's own: one login, how transactions begin, settings in the database, its channel |
@@ -34,11 +35,14 @@ mod options;
 mod origins;
 mod own;
 mod pool;
+mod pooler;
+mod replicas;
 mod request;
 mod short;
 mod tls;
 mod traces;
 mod value;
+mod watch;
 mod wire;
 
 pub use bootstrap::{Contents, Examined, Found, Lacks, Refusal};

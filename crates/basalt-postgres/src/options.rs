@@ -21,7 +21,7 @@ pub struct PostgresOptions {
     pub pool_size: usize,
     /// Most connections for the services' own tables.
     pub admin_pool_size: usize,
-    /// Longest wait for a free connection: 53300 after that.
+    /// Longest wait for a free connection: [`basalt_types::SqlState::POOL_TIMEOUT`] after that.
     pub pool_timeout: Duration,
     /// How long a connection for requests rests before it is closed; `None`: as long as it is good. Counts where `foreign` is set.
     pub max_idle: Option<Duration>,
@@ -31,6 +31,10 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// Whether statements may be kept by name on the server: not behind a pooler that changes connections between transactions.
     pub is_prepared: bool,
+    /// Whether such a pooler is looked for at the start, and statements are then not kept either.
+    pub finds_poolers: bool,
+    /// Addresses of servers that follow the primary and take its reads. Their login is that of requests.
+    pub replicas: Vec<String>,
     /// Schemas that requests see: first in their search path, in this order.
     pub schemas: Vec<String>,
     /// Schemas that follow in the search path.
@@ -70,6 +74,8 @@ impl PostgresOptions {
             max_life: None,
             connect_timeout: Duration::from_secs(10),
             is_prepared: true,
+            finds_poolers: true,
+            replicas: Vec::new(),
             schemas: vec!["public".to_owned()],
             extra_search_path: vec!["public".to_owned(), "extensions".to_owned()],
             foreign: None,

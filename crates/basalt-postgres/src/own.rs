@@ -47,7 +47,9 @@ impl<'a> Own<'a> {
         is_prepared: bool,
         now: Timestamp,
     ) -> Result<Self, SqlError> {
-        runtime.block_on(connection.client.batch_execute(access.begin())).map_err(|e| error::of(&e))?;
+        // What another client of a pooler left under the names that the driver is about to use goes first.
+        let begin = if is_prepared { access.begin().to_owned() } else { format!("{}; DEALLOCATE ALL", access.begin()) };
+        runtime.block_on(connection.client.batch_execute(&begin)).map_err(|e| error::of(&e))?;
         Ok(Self { connection, runtime, now, is_prepared })
     }
 

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Statement};
 
 use crate::connect::Target;
 use crate::error;
+use crate::options::PostgresOptions;
 use crate::short::{Kept, Loan};
 
 /// Statements kept on one connection. Each costs the server some kilobytes.
@@ -111,9 +112,8 @@ pub(crate) struct Ages {
 }
 
 impl Ages {
-    fn are_past(self, connection: &Connection) -> bool {
-        self.idle.is_some_and(|most| connection.rested.elapsed() > most)
-            || self.life.is_some_and(|most| connection.opened.elapsed() > most)
+    fn are_past(self, opened: Instant, rested: Instant) -> bool {
+        self.idle.is_some_and(|most| rested.elapsed() > most) || self.life.is_some_and(|most| opened.elapsed() > most)
     }
 }
 
@@ -131,8 +131,13 @@ impl Pool {
         Self::aging(target, (size, lanes), timeout, Ages::default())
     }
 
-    /// As [`Pool::new`], with connections that are closed at some age.
-    pub(crate) fn aging(target: Target, (size, lanes): (usize, usize), timeout: Duration, ages: Ages) -> Arc<Self> {
+    /// A pool for requests, with connections that are closed at some age.
+    pub(crate) fn of(target: Target, options: &PostgresOptions) -> Arc<Self> {
+        let ages = Ages { idle: options.max_idle, life: options.max_life };
+        Self::aging(target, (options.pool_size, options.lanes), options.pool_timeout, ages)
+    }
+
+    fn aging(target: Target, (size, lanes): (usize, usize), timeout: Duration, ages: Ages) -> Arc<Self> {
         let lanes = lanes.clamp(1, size.max(1));
         let each = (size / lanes).max(1);
         let lane =
@@ -150,14 +155,14 @@ impl Pool {
     /// A free connection of this thread's lane, a new one when there is none.
     ///
     /// # Errors
-    /// 53300 when none became free in time; why a new one could not be had.
+    /// [`SqlState::POOL_TIMEOUT`] when none became free in time; why a new one could not be had.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, SqlError> {
         let (number, lane) = self.lane()?;
         let permit = self.permit(lane).await?;
         loop {
             let idle = lane.idle.lock().pop();
             match idle {
-                Some(connection) if connection.client.is_closed() || self.ages.are_past(&connection) => self.discard(connection),
+                Some(connection) if connection.client.is_closed() || self.ages.are_past(connection.opened, connection.rested) => self.discard(connection),
                 Some(connection) => return Ok(Lease::new(self, number, permit, connection)),
                 None => break,
             }
@@ -186,7 +191,7 @@ impl Pool {
                 tokio::task::yield_now().await;
             }
             kept.wire.look();
-            if !kept.wire.is_closed() {
+            if !kept.wire.is_closed() && !self.ages.are_past(kept.opened, kept.rested) {
                 return Ok(Loan::new(self, number, permit, kept));
             }
             self.count_discarded();
@@ -219,7 +224,7 @@ impl Pool {
                     Ok(Err(_)) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the server is closing")),
                     Err(_) => {
                         self.counts.timeouts.fetch_add(1, Ordering::Relaxed);
-                        Err(SqlError::new(SqlState::TOO_MANY, "no database connection became free in time"))
+                        Err(SqlError::new(SqlState::POOL_TIMEOUT, "no database connection became free in time"))
                     }
                 }
             }
@@ -301,10 +306,10 @@ impl Pool {
     /// Closes what rests and is too old.
     pub(crate) fn reap(&self) {
         for lane in &self.lanes {
-            let mut idle = lane.idle.lock();
-            let before = idle.len();
-            idle.retain(|connection| !self.ages.are_past(connection));
-            let closed = before.saturating_sub(idle.len());
+            let past = |opened, rested| self.ages.are_past(opened, rested);
+            let idle: Vec<_> = lane.idle.lock().extract_if(.., |c| c.client.is_closed() || past(c.opened, c.rested)).collect();
+            let kept: Vec<_> = lane.kept.lock().extract_if(.., |k| past(k.opened, k.rested)).collect();
+            let closed = idle.len() + kept.len();
             self.counts.discarded.fetch_add(u64::try_from(closed).unwrap_or(0), Ordering::Relaxed);
         }
     }

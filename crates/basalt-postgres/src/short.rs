@@ -69,7 +69,8 @@ pub(crate) struct Kept {
     next: u64,
     /// Which of [`BRIEF`] and [`WHOLE`] are prepared.
     has_setup: [bool; 2],
-    /// When it was last given back.
+    /// When it was made, and when it was last given back.
+    pub(crate) opened: Instant,
     pub(crate) rested: Instant,
     /// What was sent to be prepared, in order; it is noted when the answer has come.
     parsing: Vec<Parsing>,
@@ -84,9 +85,11 @@ enum Parsing {
 impl Kept {
     #[allow(clippy::disallowed_methods)] // monotonic time of rest
     pub(crate) fn new(wire: Wire) -> Self {
+        let now = Instant::now();
         Self {
             wire,
-            rested: Instant::now(),
+            opened: now,
+            rested: now,
             statements: HashMap::new(),
             catalog_version: 0,
             next: 0,
@@ -162,7 +165,7 @@ pub(crate) async fn run(pool: &Arc<Pool>, run: &Run, statement: &PgStatement, sh
     let limit = tokio::time::Instant::from_std(run.limits.deadline) + request::GRACE;
     let mut is_first = true;
     loop {
-        let mut loan = pool.lend().await?;
+        let mut loan = pool.lend().await.map_err(error::refused)?;
         let kept = loan.kept.as_mut().ok_or_else(|| SqlError::internal("a connection was used after it was given back"))?;
         let result = tokio::time::timeout_at(limit, transact(kept, run, statement, shared)).await;
         match result.unwrap_or_else(|_| Err(request::timeout().into())) {

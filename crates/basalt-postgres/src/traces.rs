@@ -43,7 +43,7 @@ pub(crate) struct Traces {
 /// What the connection reports.
 pub(crate) async fn read(client: &Client) -> Result<Traces, SqlError> {
     let mut found = Traces { leaves: false, reads_request: false };
-    for row in client.query(SOURCES, &[]).await.map_err(|e| error::of(&e))? {
+    for row in client.query_typed(SOURCES, &[]).await.map_err(|e| error::of(&e))? {
         let language: &str = row.try_get(0).map_err(|e| error::of(&e))?;
         let source: &str = row.try_get(1).map_err(|e| error::of(&e))?;
         let one = of_source(language, source);

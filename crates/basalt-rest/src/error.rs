@@ -2,7 +2,7 @@
 
 use basalt_engine::RunError;
 use basalt_plan::resolve::{CallBody, ResolveError};
-use basalt_types::SqlError;
+use basalt_types::{SqlError, SqlState};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, Response, StatusCode};
@@ -159,6 +159,13 @@ impl From<RunError> for RestError {
 }
 
 impl RestError {
+    /// Whether a name was asked for that the catalog does not have. Told before anything has run.
+    pub(crate) fn names_the_unknown(&self) -> bool {
+        use ResolveError::{NoRelationship, UnknownColumn, UnknownFunction, UnknownTable};
+        let Self::Resolve(error) = self else { return false };
+        matches!(error, UnknownTable { .. } | UnknownColumn { .. } | UnknownFunction { .. } | NoRelationship { .. })
+    }
+
     /// Status and code; one arm a variant.
     pub fn wire(&self, is_anon: bool) -> (StatusCode, String) {
         let (status, code) = match self {
@@ -181,7 +188,10 @@ impl RestError {
             Self::ResponseStatus => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST112"),
             Self::MaxAffectedCall => (StatusCode::BAD_REQUEST, "PGRST128"),
             Self::Resolve(error) => resolve_row(error),
-            Self::Sql(error) => return (sql_status(error, is_anon), error.state.as_str().to_owned()),
+            Self::Sql(error) => match away(error) {
+                Some((code, _)) => (StatusCode::SERVICE_UNAVAILABLE, code),
+                None => return (sql_status(error, is_anon), error.state.as_str().to_owned()),
+            },
             Self::Open(_) => (StatusCode::FORBIDDEN, "BSLT001"),
             Self::TooComplex(_) => (StatusCode::BAD_REQUEST, "BSLT002"),
             Self::Token { undecodable: true, .. } => (StatusCode::UNAUTHORIZED, "PGRST301"),
@@ -209,6 +219,7 @@ impl RestError {
                 json!(format!("An offset of {offset} was requested, but there are only {total} rows."))
             }
             Self::Resolve(error) => resolve_details(error),
+            Self::Sql(error) if away(error).is_some() => json!(error.message),
             Self::Sql(error) => json!(error.detail),
             Self::Token { details, .. } => json!(details),
             _ => Json::Null,
@@ -219,6 +230,8 @@ impl RestError {
         match self {
             Self::Schema { exposed, .. } => json!(format!("Only the following schemas are exposed: {}", exposed.join(", "))),
             Self::Resolve(error) => resolve_hint(error),
+            // How the operator mends the way to the database is not the caller's to know.
+            Self::Sql(error) if away(error).is_some() => Json::Null,
             Self::Sql(error) => json!(error.hint),
             Self::Open(table) => json!(format!(
                 "Run ALTER TABLE {table} ENABLE ROW LEVEL SECURITY and add policies, or set [api] require_rls to false."
@@ -233,6 +246,7 @@ impl RestError {
         let message = match self {
             // A bug of ours is logged where it arose; callers learn only that it was one.
             Self::Sql(error) if error.state == basalt_types::SqlState::INTERNAL => "Internal error".to_owned(),
+            Self::Sql(error) => away(error).map_or_else(|| self.to_string(), |(_, message)| message.to_owned()),
             other => other.to_string(),
         };
         if matches!(self, Self::Root) {
@@ -284,6 +298,16 @@ impl RestError {
         }
         headers.extend(more);
         response
+    }
+}
+
+/// Code and message of errors that say nothing of the request: the database could not be asked. Retried later, it may be.
+fn away(error: &SqlError) -> Option<(&'static str, &'static str)> {
+    match error.state {
+        SqlState::CANNOT_CONNECT => Some(("PGRST000", "Database connection error. Retrying the connection.")),
+        SqlState::CONNECTION_FAILURE => Some(("PGRST001", "Database client error. Retrying the connection.")),
+        SqlState::POOL_TIMEOUT => Some(("PGRST003", "Timed out acquiring connection from connection pool.")),
+        _ => None,
     }
 }
 

@@ -142,7 +142,12 @@ impl Rest {
     /// As [`Rest::handle`], of a request whose path has a prefix of so many bytes before what is ours.
     pub async fn handle_below(&self, prefix: usize, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
         let timing = self.config.server_timing.then(Timing::begin);
-        match self.answer(prefix, session, &request, timing.as_ref()).await {
+        let mut answered = self.answer(prefix, session, &request, timing.as_ref()).await;
+        // Nothing has run yet: what is unknown may have been made a moment ago.
+        if matches!(&answered, Err(error) if error.names_the_unknown()) && self.engine.refresh().await {
+            answered = self.answer(prefix, session, &request, timing.as_ref()).await;
+        }
+        match answered {
             Ok(mut response) => {
                 if self.config.etag && request.method() == Method::GET {
                     response = etag::conditional(request.headers(), response);

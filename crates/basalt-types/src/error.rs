@@ -156,6 +156,12 @@ states! {
     DISK_FULL = b"53100";
     /// out_of_memory
     OUT_OF_MEMORY = b"53200";
+    /// sqlclient_unable_to_establish_sqlconnection
+    CANNOT_CONNECT = b"08001";
+    /// connection_failure: the server went away in the middle
+    CONNECTION_FAILURE = b"08006";
+    /// no connection of a pool became free in time; ours, in the class of connection exceptions
+    POOL_TIMEOUT = b"08B03";
     /// too_many_connections; here: a bounded queue is full
     TOO_MANY = b"53300";
     /// statement_too_complex

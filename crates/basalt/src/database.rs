@@ -148,6 +148,9 @@ pub fn open(
     options.pool_size = settings.database.pool_size;
     options.admin_pool_size = settings.database.admin_pool_size;
     options.pool_timeout = settings.database.pool_timeout;
+    options.max_life = Some(settings.database.max_lifetime);
+    options.max_idle = Some(settings.database.max_idle);
+    options.replicas = settings.database.replicas.iter().map(|url| url.reveal().to_owned()).collect();
     options.is_prepared = settings.database.is_prepared;
     options.schemas.clone_from(&settings.schemas);
     options.extra_search_path.clone_from(&settings.extra_search_path);

@@ -1,6 +1,6 @@
 //! How such a connection begins: socket, TLS, startup, password.
 
-use basalt_types::SqlError;
+use basalt_types::{SqlError, SqlState};
 use bytes::{Buf as _, BufMut as _};
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
@@ -12,7 +12,6 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect as _};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Stream, Wire, frame};
-use crate::error::CANNOT_CONNECT;
 
 /// Version 3.0 of the protocol.
 const VERSION: i32 = 196_608;
@@ -39,7 +38,7 @@ pub(crate) fn is_plain(config: &Config) -> bool {
 
 fn unreachable(failed: &std::io::Error) -> SqlError {
     tracing::warn!(error = %failed, "no connection to PostgreSQL");
-    SqlError::new(CANNOT_CONNECT, "the database cannot be reached")
+    SqlError::new(SqlState::CANNOT_CONNECT, "the database cannot be reached")
 }
 
 async fn open(config: &Config, tls: Option<&MakeRustlsConnect>) -> Result<Box<dyn Stream>, SqlError> {
@@ -62,15 +61,15 @@ async fn open(config: &Config, tls: Option<&MakeRustlsConnect>) -> Result<Box<dy
                 b'S' => {
                     let mut tls = tls.clone();
                     let connect = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls, name)
-                        .map_err(|_| SqlError::new(CANNOT_CONNECT, "the database's host has no name for TLS"))?;
+                        .map_err(|_| SqlError::new(SqlState::CANNOT_CONNECT, "the database's host has no name for TLS"))?;
                     let stream = connect.connect(stream).await.map_err(|failed| {
                         tracing::warn!(error = %failed, "no TLS with PostgreSQL");
-                        SqlError::new(CANNOT_CONNECT, "TLS with the database failed")
+                        SqlError::new(SqlState::CANNOT_CONNECT, "TLS with the database failed")
                     })?;
                     Ok(Box::new(stream))
                 }
                 _ if config.get_ssl_mode() == SslMode::Prefer => Ok(Box::new(stream)),
-                _ => Err(SqlError::new(CANNOT_CONNECT, "the database's server does not speak TLS")),
+                _ => Err(SqlError::new(SqlState::CANNOT_CONNECT, "the database's server does not speak TLS")),
             }
         }
     }
@@ -103,7 +102,7 @@ impl Wire {
     }
 
     async fn sign_in(&mut self, user: &str, password: Option<&[u8]>) -> Result<(), SqlError> {
-        let refused = |message: &str| SqlError::new(CANNOT_CONNECT, message.to_owned());
+        let refused = |message: &str| SqlError::new(SqlState::CANNOT_CONNECT, message.to_owned());
         let need = || password.ok_or_else(|| refused("the database asks for a password, and its address has none"));
         let lost = || refused("the database closed the connection while it began");
         let mut scram: Option<ScramSha256> = None;

@@ -140,7 +140,7 @@ fn an_owner_without_rights_is_told_what_an_administrator_runs() {
     server.connect("app", SUPERUSER).and_then(|mut c| c.batch("create role poor login")).expect("creates");
     let poor = PostgresOptions { admin: server.connection_string("app", "poor"), ..options };
     let refusals = PostgresEngine::look(&poor).expect("looks").refusals;
-    assert_eq!(refusals.len(), 5, "{refusals:?}");
+    assert_eq!(refusals.len(), 7, "{refusals:?}");
     for refusal in refusals {
         server.connect("app", SUPERUSER).and_then(|mut c| c.batch(&refusal.statement)).expect("runs as it is");
     }

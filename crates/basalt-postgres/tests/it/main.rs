@@ -2,7 +2,10 @@
 
 mod bootstrap;
 mod catalog;
+mod changes;
+mod faults;
 mod isolation;
 mod own;
+mod poolers;
 mod support;
 mod tls;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use basalt_postgres::{PostgresEngine, PostgresOptions};
-use basalt_testkit::postgres::{PrivatePostgres, SUPERUSER, Setup};
+use basalt_testkit::postgres::{Database, PrivatePostgres, SUPERUSER, Setup};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
+
+use crate::support::{Served, runtime};
 
 const PASSWORD: &str = "0123456789abcdef";
 
@@ -128,8 +130,14 @@ fn certificates_decide_who_is_believed() {
     let encrypted =
         "select count(*)::text from pg_stat_ssl join pg_stat_activity using (pid) where usename = 'supabase_admin' and ssl";
     let rows = tls.server.connect("app", SUPERUSER).and_then(|mut c| c.query_text(encrypted, &[])).expect("reads");
-    assert_eq!(rows[0][0].as_deref(), Some("1"));
-    engine.close();
+    assert_ne!(rows[0][0].as_deref(), Some("0"));
+    let sql = "create view public.encrypted as select ssl from pg_stat_ssl where pid = pg_backend_pid(); grant select on public.encrypted to anon;";
+    tls.server.connect("app", SUPERUSER).and_then(|mut c| c.batch(sql)).expect("applies");
+    engine.reload().expect("reads");
+    let served = Served { engine, runtime: runtime(), database: Database::fresh() };
+    for _ in 0..3 {
+        assert_eq!(served.body("anon", "encrypted"), r#"[{"ssl":true}]"#);
+    }
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn sqlstates_have_their_status() {
         (*b"57014", 500, 500),
         (*b"57P01", 503, 503),
         (*b"08006", 503, 503),
+        (*b"08B03", 503, 503),
         (*b"P0001", 400, 400),
         (*b"P0002", 500, 500),
         (*b"PT402", 402, 402),
@@ -119,6 +120,18 @@ fn sqlstates_have_their_status() {
         assert_eq!(sql_status(&error, false).as_u16(), signed_in, "{state:?}");
     }
     assert_eq!(table.get("42501"), Some(&401));
+}
+
+#[test]
+fn a_database_that_is_away_has_postgrests_codes() {
+    for (state, code) in [(*b"08001", "PGRST000"), (*b"08006", "PGRST001"), (*b"08B03", "PGRST003")] {
+        let error = RestError::Sql(SqlError::new(SqlState::new(&state), "why").hint("what the operator does"));
+        let answer = error.response(true);
+        assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));
+        let body: serde_json::Value = serde_json::from_slice(answer.body()).expect("a body is JSON");
+        assert_eq!((body["code"].as_str(), body["details"].as_str(), body["hint"].is_null()), (Some(code), Some("why"), true));
+        assert_eq!(documented().get(code), Some(&503));
+    }
 }
 
 #[test]

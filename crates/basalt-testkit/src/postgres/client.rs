@@ -92,7 +92,11 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn connect(settings: &str) -> Result<Self, PgError> {
+    /// Opens a connection by a driver's `key=value` settings or URL, without TLS.
+    ///
+    /// # Errors
+    /// The server's, and 08006 when there is none.
+    pub fn connect(settings: &str) -> Result<Self, PgError> {
         let internal = |e: std::io::Error| PgError { sqlstate: "08006".to_owned(), message: e.to_string(), ..PgError::default() };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(internal)?;
         let connection = runtime.block_on(async {

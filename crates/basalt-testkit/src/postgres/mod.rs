@@ -6,12 +6,14 @@
 //! Nothing is left behind: the server hangs on a pipe held by the test process, so it ends, and its folder goes, however the test
 //! process ends.
 
+mod bouncer;
 mod client;
 mod server;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use bouncer::{PoolMode, PrivateBouncer};
 pub use client::{Answer, Client, ErrorObject, PgError, Row};
 pub use server::{PrivatePostgres, Setup, StartError};
 
@@ -111,6 +113,11 @@ impl Database {
     /// `host=… port=… user=… dbname=…`: for drivers other than ours.
     pub fn connection_string(&self, user: &str) -> String {
         self.server.connection_string(&self.name, user)
+    }
+
+    /// The server it is on.
+    pub fn server(&self) -> &'static PrivatePostgres {
+        self.server
     }
 
     /// A connection as [`SUPERUSER`].

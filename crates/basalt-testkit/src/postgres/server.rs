@@ -147,7 +147,7 @@ impl PrivatePostgres {
         }
     }
 
-    /// The TCP port, for a server that has one.
+    /// The number in its socket's name; the TCP port, for a server that has one.
     pub fn port(&self) -> u16 {
         self.number
     }
@@ -298,7 +298,7 @@ fn locate() -> Result<PathBuf, StartError> {
 }
 
 /// A file that only the server's user may read.
-fn private_file(path: &Path, content: &str) -> io::Result<()> {
+pub(super) fn private_file(path: &Path, content: &str) -> io::Result<()> {
     fs::write(path, content)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     match unprivileged() {
@@ -314,7 +314,7 @@ fn temporary() -> PathBuf {
 }
 
 /// User and group of `nobody` when we are root, else nothing: we are unprivileged already.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(super) fn unprivileged() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -328,7 +328,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// The same command for that user, in a folder it may enter, with nothing of root's surroundings.
-fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
+pub(super) fn as_user(mut command: Command, user: Option<(u32, u32)>, folder: &Path) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
     command.env_clear().env("PATH", path).env("HOME", folder).env("LC_ALL", "C").env("TZ", "UTC").current_dir(folder);
     if let Some((uid, gid)) = user {

@@ -17,7 +17,7 @@ use super::{ConfigError, parse_listen};
 pub enum Typed {
     /// [`Kind::Text`], [`Kind::Secret`] and [`Kind::Choice`].
     Text(String),
-    /// [`Kind::List`].
+    /// [`Kind::List`] and [`Kind::Secrets`].
     List(Vec<String>),
     /// [`Kind::Integer`].
     Integer(u64),
@@ -131,7 +131,7 @@ impl Resolver<'_> {
             Some((value, origin)) => (Some(value), origin),
             None => (otherwise, why.to_owned()),
         };
-        let is_secret = setting.kind == Kind::Secret;
+        let is_secret = matches!(setting.kind, Kind::Secret | Kind::Secrets);
         // A variable that is not set leaves its name behind, which is no key.
         let value = match value {
             Some(Typed::Text(text)) if is_secret && (text.is_empty() || variable_of(&text).is_some()) => None,
@@ -224,7 +224,11 @@ fn wrong(place: &str, setting: &Setting, expected: &str) -> ConfigError {
 
 /// A refused value, unless it is secret, and what would do.
 fn shown(setting: &Setting, text: &str, expected: &str) -> String {
-    if setting.kind == Kind::Secret { format!("it must be {expected}") } else { format!("\"{text}\" is not {expected}") }
+    if matches!(setting.kind, Kind::Secret | Kind::Secrets) {
+        format!("it must be {expected}")
+    } else {
+        format!("\"{text}\" is not {expected}")
+    }
 }
 
 /// Reads a value, tolerant as the CLI is: a text may stand for a number, a boolean or a list, since `env(NAME)` gives texts.
@@ -239,7 +243,7 @@ fn read(kind: Kind, value: &Value) -> Result<Typed, String> {
             let known_text = || format!("one of {}", known.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", "));
             text.filter(|t| known.contains(t)).map(|t| Typed::Text(t.to_owned())).ok_or_else(known_text)
         }
-        Kind::List => match value {
+        Kind::List | Kind::Secrets => match value {
             Value::String(text) => {
                 Ok(Typed::List(text.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()))
             }

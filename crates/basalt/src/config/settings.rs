@@ -95,6 +95,12 @@ pub struct DatabaseSettings {
     pub admin_pool_size: usize,
     /// Wait for a connection.
     pub pool_timeout: Duration,
+    /// The longest a connection is kept.
+    pub max_lifetime: Duration,
+    /// The longest a connection is kept unused.
+    pub max_idle: Duration,
+    /// Servers that take reads.
+    pub replicas: Vec<Secret>,
     /// Whether statements are kept on the server.
     pub is_prepared: bool,
 }
@@ -240,6 +246,9 @@ impl Settings {
                 pool_size: size(from, &table::POOL_SIZE)?,
                 admin_pool_size: size(from, &table::ADMIN_POOL_SIZE)?,
                 pool_timeout: Duration::from_millis(integer(from, &table::POOL_TIMEOUT_MS)?),
+                max_lifetime: Duration::from_secs(integer(from, &table::POOL_MAX_LIFETIME_S)?),
+                max_idle: Duration::from_secs(integer(from, &table::POOL_MAX_IDLE_S)?),
+                replicas: list(from, &table::REPLICA_URLS)?.into_iter().map(Secret::new).collect(),
                 is_prepared: boolean(from, &table::PREPARED_STATEMENTS)?,
             },
             timeouts: [

@@ -9,6 +9,8 @@ pub enum Kind {
     Secret,
     /// Texts; in the environment separated by commas.
     List,
+    /// The same, never shown.
+    Secrets,
     /// A whole number.
     Integer {
         /// The smallest.
@@ -234,12 +236,30 @@ pub static ADMIN_POOL_SIZE: Setting =
     own("database.admin_pool_size", number(1, 1_000), &[], Some("5"), "Most PostgreSQL connections for the services.");
 pub static POOL_TIMEOUT_MS: Setting =
     own("database.pool_timeout_ms", MS, &[], Some("10000"), "Longest wait for a free PostgreSQL connection, milliseconds.");
+pub static POOL_MAX_LIFETIME_S: Setting = own(
+    "database.pool_max_lifetime_s",
+    number(1, 1_000_000),
+    &[],
+    Some("1800"),
+    "The longest a PostgreSQL connection is kept, seconds.",
+);
+pub static POOL_MAX_IDLE_S: Setting =
+    own("database.pool_max_idle_s", number(1, 1_000_000), &[], Some("300"), "The longest it is kept unused, seconds.");
+pub static REPLICA_URLS: Setting = own(
+    "database.replica_urls",
+    Kind::Secrets,
+    &["BASALT_REPLICA_DATABASES"],
+    None,
+    "PostgreSQL URLs of servers that follow the primary. They take reads (GET, HEAD), which may then be behind by moments; what one \
+     cannot answer the primary does. The login is that of requests.",
+);
 pub static PREPARED_STATEMENTS: Setting = own(
     "database.prepared_statements",
     Kind::Boolean,
     &[],
     Some("true"),
-    "Whether PostgreSQL keeps prepared statements; false behind a transaction pooler.",
+    "Whether PostgreSQL keeps prepared statements. A transaction pooler in front is recognised, and none are kept then; false says so \
+     without looking.",
 );
 pub static ANON_TIMEOUT_MS: Setting =
     own("limits.anon_timeout_ms", MS, &[], Some("3000"), "Statement time of anon, milliseconds.");
@@ -359,7 +379,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 61] = [
+pub static ALL: [&Setting; 64] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -390,6 +410,9 @@ pub static ALL: [&Setting; 61] = [
     &POOL_SIZE,
     &ADMIN_POOL_SIZE,
     &POOL_TIMEOUT_MS,
+    &POOL_MAX_LIFETIME_S,
+    &POOL_MAX_IDLE_S,
+    &REPLICA_URLS,
     &PREPARED_STATEMENTS,
     &ANON_TIMEOUT_MS,
     &AUTHENTICATED_TIMEOUT_MS,
