@@ -50,7 +50,7 @@ bench() { "$root/tools/bench.sh"; }
 
 if [ $# = 0 ]; then set -- property durability kills fuzz bounded footprint corpus features bench; fi
 rm -f "$figures" "$times"
-"$root/tools/prepare.sh" rust postgres
+"$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
   case $name in property | durability | kills | fuzz | bounded | footprint | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac

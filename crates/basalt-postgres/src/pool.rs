@@ -162,7 +162,9 @@ impl Pool {
         loop {
             let idle = lane.idle.lock().pop();
             match idle {
-                Some(connection) if connection.client.is_closed() || self.ages.are_past(connection.opened, connection.rested) => self.discard(connection),
+                Some(connection) if connection.client.is_closed() || self.ages.are_past(connection.opened, connection.rested) => {
+                    self.discard(connection)
+                }
                 Some(connection) => return Ok(Lease::new(self, number, permit, connection)),
                 None => break,
             }

@@ -131,7 +131,8 @@ fn certificates_decide_who_is_believed() {
         "select count(*)::text from pg_stat_ssl join pg_stat_activity using (pid) where usename = 'supabase_admin' and ssl";
     let rows = tls.server.connect("app", SUPERUSER).and_then(|mut c| c.query_text(encrypted, &[])).expect("reads");
     assert_ne!(rows[0][0].as_deref(), Some("0"));
-    let sql = "create view public.encrypted as select ssl from pg_stat_ssl where pid = pg_backend_pid(); grant select on public.encrypted to anon;";
+    let sql = "create function public.is_tls() returns boolean language sql security definer as 'select ssl from pg_stat_ssl where pid = pg_backend_pid()'; \
+         create view public.encrypted as select public.is_tls() as ssl; grant select on public.encrypted to anon;";
     tls.server.connect("app", SUPERUSER).and_then(|mut c| c.batch(sql)).expect("applies");
     engine.reload().expect("reads");
     let served = Served { engine, runtime: runtime(), database: Database::fresh() };
