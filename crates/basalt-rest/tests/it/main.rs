@@ -2,6 +2,7 @@
 //! plan's other dialect; and properties of the parsers.
 
 mod cases;
+mod coverage;
 mod fuzz;
 mod postgres;
 mod properties;
