@@ -393,8 +393,12 @@ impl Rest {
     }
 
     fn kept(&self, ask: &Ask) -> Result<plans::Kept, Error> {
-        let settings = basalt_plan::resolve::Settings { max_rows: self.config.max_rows, aggregates: self.config.aggregates };
-        Ok(self.plans.of(ask, &self.engine, settings)?)
+        Ok(self.plans.of(ask, &self.engine, self.settings())?)
+    }
+
+    /// What of the settings changes plans.
+    fn settings(&self) -> basalt_plan::resolve::Settings {
+        basalt_plan::resolve::Settings { max_rows: self.config.max_rows, aggregates: self.config.aggregates }
     }
 
     /// Whether this caller may not read tables without row security.

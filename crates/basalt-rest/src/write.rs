@@ -242,7 +242,7 @@ impl Rest {
     }
 
     /// Reads what all writes share. Filters of the root choose rows; the rest shapes the answer.
-    pub(crate) fn written(&self, asked: &Asked<'_>, _name: &str) -> Result<Written, Error> {
+    pub(crate) fn written(&self, asked: &Asked<'_>, name: &str) -> Result<Written, Error> {
         let mut literals = Literals::default();
         let mut params = self.params(asked, &mut literals)?;
         let page = range::page(params.limit, params.offset, None)?;
@@ -259,7 +259,15 @@ impl Rest {
         };
         let representation = match asked.preferences.returns {
             Some(Return::Representation | Return::HeadersOnly) => Some(node),
-            Some(Return::Minimal) | None => None,
+            Some(Return::Minimal) | None => {
+                let is_plain = |item: &Item| matches!(item, Item::Star | Item::Field { aggregate: None, .. });
+                if !node.select.iter().all(is_plain) {
+                    // What would be shown must exist, or nothing is written.
+                    let settings = self.settings();
+                    basalt_plan::resolve::check_shown(&self.engine.catalog(), asked.schema, name, &node, settings)?;
+                }
+                None
+            }
         };
         let returning = Returning {
             representation,

@@ -26,7 +26,7 @@ use basalt_sql::typed::walk::{Visitor, walk_from, walk_query};
 use basalt_sql::typed::{Body, Expr, From, Query, Ranges, Select, Target};
 use basalt_types::{Oid, SqlError};
 
-use crate::ask::{Ask, ReadAsk};
+use crate::ask::{Ask, Item, Node, ReadAsk};
 use crate::plan::{Action, Count, Output, Plan};
 use level::{Level, Rows};
 
@@ -77,6 +77,28 @@ pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan,
 /// The tables and views of an exposed schema, for documents about it.
 pub fn exposed<'c>(catalog: &'c Catalog, schema: &str) -> impl Iterator<Item = &'c Relation> {
     relationship::exposed(catalog, schema)
+}
+
+/// Whether a select list could be shown: its embeds exist and its aggregates may be used. For writes that show nothing, which are
+/// refused all the same when what they would show does not exist.
+///
+/// # Errors
+/// Unknown tables, unknown and ambiguous relationships, aggregates that are off.
+pub fn check_shown(catalog: &Catalog, schema: &str, relation: &str, node: &Node, settings: Settings) -> Result<(), ResolveError> {
+    fn level(catalog: &Catalog, schema: &str, relation: &Relation, node: &Node, settings: Settings) -> Result<(), ResolveError> {
+        for item in &node.select {
+            match item {
+                Item::Field { aggregate: Some(_), .. } if !settings.aggregates => return Err(ResolveError::AggregatesOff),
+                Item::Embed(embed) => {
+                    let found = relationship::find(catalog, schema, relation, &embed.relation, embed.hint.as_deref())?;
+                    level(catalog, schema, found.foreign, &embed.node, settings)?;
+                }
+                Item::Star | Item::Field { .. } => {}
+            }
+        }
+        Ok(())
+    }
+    level(catalog, schema, table(catalog, schema, relation)?, node, settings)
 }
 
 /// A table or view of an exposed schema.

@@ -81,7 +81,7 @@ pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
 pub fn http_request(request: &Request) -> Result<http::Request<Bytes>, String> {
     let target = request.target.strip_prefix("/rest/v1").unwrap_or(&request.target);
     // As clients' URL functions send it.
-    let target = target.replace('>', "%3E");
+    let target = target.replace('>', "%3E").replace('"', "%22");
     let target = if target.starts_with('/') { target } else { format!("/{target}") };
     let mut builder = http::Request::builder().method(request.method.as_str()).uri(target);
     for (name, value) in &request.headers {
