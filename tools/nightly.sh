@@ -2,12 +2,13 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [footprint] [corpus] [features] [bench]      all by default
+#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [bench]      all by default
 #
 #   BASALT_PROPERTY_REQUESTS  made-up requests compared between SQLite and PostgreSQL
 #   BASALT_CUTS               power cuts under concurrent writers
 #   BASALT_KILLS              kill -9 of a server under load
 #   BASALT_BOUNDED_ROWS       rows of the table that strangers query
+#   BASALT_LOAD_CONNECTIONS   connections that ask at once
 #   BASALT_FUZZ_SECONDS       time for each fuzz target
 #   BASALT_CORPUS             folder of real projects' migrations
 set -eu
@@ -39,6 +40,7 @@ fuzz() {
   profile=
   return "$status"
 }
+load() { BASALT_LOAD_CONNECTIONS=${BASALT_LOAD_CONNECTIONS:-2000} BASALT_LOAD_WAVES=${BASALT_LOAD_WAVES:-20} long basalt overload; }
 bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }
 footprint() { long basalt footprint; }
 corpus() {
@@ -48,12 +50,12 @@ corpus() {
 features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- property durability kills fuzz bounded footprint corpus features bench; fi
+if [ $# = 0 ]; then set -- property durability kills fuzz bounded load footprint corpus features bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
-  case $name in property | durability | kills | fuzz | bounded | footprint | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in property | durability | kills | fuzz | bounded | load | footprint | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

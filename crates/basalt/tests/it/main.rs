@@ -8,6 +8,7 @@
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
 //! - `bounded.rs`: one user's requests while strangers send the worst they can;
+//! - `overload.rs`: far more requests than can be answered, and clients that go away;
 //! - `hostile.rs`: the case files of `tests/cases/hostile`;
 //! - `takeover.rs`: a database that Supabase made;
 //! - `footprint.rs`: time to ready and memory.
@@ -22,6 +23,7 @@ mod edge;
 mod footprint;
 mod hostile;
 mod kill_nine;
+mod overload;
 mod postgres;
 mod serving;
 mod support;
