@@ -32,7 +32,8 @@ async function freshDatabase(folder) {
 }
 
 export class Basalt {
-  static async start() {
+  /** `migration`: a file of tests/fixtures to apply behind the project's own. */
+  static async start({ migration } = {}) {
     const basalt = new Basalt()
     if (process.env.BASALT_TEST_URL) {
       basalt.url = process.env.BASALT_TEST_URL
@@ -42,6 +43,9 @@ export class Basalt {
     }
     basalt.folder = await mkdtemp(join(tmpdir(), 'basalt-js-'))
     await cp(join(root, 'tests/projects/blog'), basalt.folder, { recursive: true, filter: (path) => !path.endsWith('/.basalt') })
+    if (migration) {
+      await cp(join(root, `tests/fixtures/${migration}.sql`), join(basalt.folder, `supabase/migrations/20260103000000_${migration}.sql`))
+    }
     const database = await freshDatabase(basalt.folder)
     for (let attempt = 1; ; attempt++) {
       const port = await freePort()

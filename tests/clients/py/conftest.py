@@ -97,13 +97,18 @@ def start(folder: str) -> "tuple[subprocess.Popen, str]":
 
 
 @pytest.fixture(scope="module")
-def basalt():
+def basalt(request):
     if url := os.environ.get("BASALT_TEST_URL"):
         yield Basalt(url, os.environ["BASALT_TEST_ANON_KEY"], os.environ["BASALT_TEST_SERVICE_KEY"])
         return
     with tempfile.TemporaryDirectory(prefix="basalt-py-") as temporary:
         folder = os.path.join(temporary, "blog")
         shutil.copytree(ROOT / "tests/projects/blog", folder, ignore=shutil.ignore_patterns(".basalt"))
+        # A module may name a file of tests/fixtures to apply behind the project's own migrations; SQLite takes none of them.
+        migration = getattr(request.module, "MIGRATION", None)
+        if migration and "BASALT_TEST_DATABASES" in os.environ:
+            target = os.path.join(folder, f"supabase/migrations/20260103000000_{migration}.sql")
+            shutil.copy(ROOT / f"tests/fixtures/{migration}.sql", target)
         process, url = start(folder)
         try:
             status = subprocess.run([PROGRAM, "status", "--project", folder, "-o", "env"], check=True, capture_output=True, text=True).stdout

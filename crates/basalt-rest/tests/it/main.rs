@@ -1,6 +1,7 @@
 //! The REST cases (`tests/cases/rest`) against the SQLite engine, in process, and against PostgreSQL by the
 //! plan's other dialect; and properties of the parsers.
 
+mod calls;
 mod cases;
 mod coverage;
 mod fuzz;
