@@ -297,9 +297,9 @@ impl Shared {
     }
 
     /// Reads how transactions begin, when the database is not Basalt's own.
-    pub(crate) async fn read_openings(&self) -> Result<(), SqlError> {
+    pub(crate) async fn read_openings(&self, catalog: &Catalog) -> Result<(), SqlError> {
         let Some(foreign) = self.foreign.lock().clone() else { return Ok(()) };
-        let openings = self.admin(async |client| Openings::read(client, &foreign).await).await?;
+        let openings = self.admin(async |client| Openings::read(client, &foreign, catalog).await).await?;
         self.openings.store(Some(Arc::new(openings)));
         Ok(())
     }

@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use basalt_catalog::{Catalog, Function};
 use basalt_engine::Run;
-use basalt_types::SqlError;
+use basalt_plan::plan::Action;
+use basalt_types::{Oid, SqlError};
 use tokio::runtime::Builder;
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -28,6 +30,8 @@ pub struct Foreign {
     pub app_settings: Vec<(String, String)>,
     /// A function that runs as the role before the statement: `name` or `schema.name`.
     pub pre_request: Option<String>,
+    /// Settings that functions may have for the transaction they are called in.
+    pub hoisted: Vec<String>,
 }
 
 /// What a role sets for its transactions.
@@ -43,6 +47,9 @@ pub(crate) struct Openings {
     /// Of roles that set nothing.
     plain: RoleOpening,
     by_role: HashMap<String, RoleOpening>,
+    /// What functions set for the transactions they are called in.
+    by_function: HashMap<Oid, FunctionOpening>,
+    hoists_isolation: bool,
     /// Search paths by schema.
     paths: HashMap<String, String>,
     before: Option<String>,
@@ -59,6 +66,30 @@ struct RoleOpening {
     search_path: Option<String>,
 }
 
+#[derive(Debug, Default)]
+struct FunctionOpening {
+    settings: Option<String>,
+    statement_timeout: Option<String>,
+}
+
+impl FunctionOpening {
+    /// Of a function's own settings, those that may be hoisted; `None`: it has none of them.
+    fn new(function: &Function, hoisted: &[String]) -> Option<Self> {
+        let (mut calls, mut statement_timeout) = (Vec::new(), None);
+        for (name, values) in function.config.iter().filter(|(name, _)| hoisted.contains(name)) {
+            let value = values.join(", ");
+            match name.as_str() {
+                // The plan of the call has it.
+                "default_transaction_isolation" => {}
+                "statement_timeout" => statement_timeout = Some(value),
+                _ => calls.push(format!("pg_catalog.set_config({}, {}, true)", literal(name), literal(&value))),
+            }
+        }
+        let settings = (!calls.is_empty()).then(|| format!("SELECT {}", calls.join(", ")));
+        (settings.is_some() || statement_timeout.is_some()).then_some(Self { settings, statement_timeout })
+    }
+}
+
 /// What roles set, of settings that the login may set for them. PostgreSQL 15 has privileges on settings.
 const ROLE_SETTINGS: [&str; 2] = [
     "SELECT r.rolname::text, s.name, substr(c, strpos(c, '=') + 1) FROM pg_catalog.pg_roles AS r, unnest(r.rolconfig) AS c \
@@ -73,7 +104,7 @@ const NEVER: [&str; 3] = ["role", "session_authorization", "is_superuser"];
 
 impl Openings {
     /// Reads what roles set.
-    pub(crate) async fn read(client: &Client, foreign: &Foreign) -> Result<Self, SqlError> {
+    pub(crate) async fn read(client: &Client, foreign: &Foreign, catalog: &Catalog) -> Result<Self, SqlError> {
         let sql = |e: tokio_postgres::Error| error::of(&e);
         let row = client
             .query_one(
@@ -101,6 +132,11 @@ impl Openings {
         Ok(Self {
             plain: RoleOpening::new(&RoleSettings::default(), foreign),
             by_role: roles.into_iter().map(|(role, settings)| (role, RoleOpening::new(&settings, foreign))).collect(),
+            by_function: catalog
+                .functions()
+                .filter_map(|f| Some((Oid(f.oid), FunctionOpening::new(f, &foreign.hoisted)?)))
+                .collect(),
+            hoists_isolation: foreign.hoisted.iter().any(|name| name == "default_transaction_isolation"),
             paths: foreign.schemas.iter().map(|schema| (schema.clone(), path(schema))).collect(),
             before: foreign.pre_request.as_deref().map(|name| format!("SELECT {}()", qualified(name))),
             statement_timeout,
@@ -110,15 +146,21 @@ impl Openings {
     /// How a request begins, and its search path. One that reads may not write.
     pub(crate) fn of<'a>(&'a self, run: &'a Run, is_read: bool, otherwise: &'a str) -> (Opening<'a>, &'a str) {
         let role = self.by_role.get(run.session.role.as_str()).unwrap_or(&self.plain);
+        let function = match &run.plan.action {
+            Action::Call { call, .. } => self.by_function.get(&call.function),
+            Action::Read { .. } | Action::Write { .. } => None,
+        };
+        let timeout = function.and_then(|f| f.statement_timeout.as_deref()).or(role.statement_timeout.as_deref());
         let opening = Opening {
             // A function's own isolation is that of its whole transaction.
             begin: match request::isolation(run) {
-                Some(_) => request::beginning(run),
-                None if is_read => &role.read,
-                None => &role.write,
+                Some(_) if self.hoists_isolation => request::beginning(run),
+                _ if is_read => &role.read,
+                _ => &role.write,
             },
             settings: role.settings.as_deref(),
-            statement_timeout: Some(role.statement_timeout.as_deref().unwrap_or(&self.statement_timeout)),
+            hoisted: function.and_then(|f| f.settings.as_deref()),
+            statement_timeout: Some(timeout.unwrap_or(&self.statement_timeout)),
             before: self.before.as_deref(),
         };
         let schema = run.session.request.as_deref().map(|facts| facts.schema.as_str());
@@ -256,7 +298,7 @@ impl PostgresEngine {
     /// What the connection reports; the old settings stay.
     pub fn change_foreign(&self, foreign: Foreign) -> Result<(), SqlError> {
         *self.shared.foreign.lock() = Some(foreign);
-        self.handle.block_on(self.shared.read_openings())
+        self.handle.block_on(self.shared.read_openings(&self.shared.catalog.load_full()))
     }
 
     /// Listens to a channel as long as the engine is open, connecting anew when the connection is lost.

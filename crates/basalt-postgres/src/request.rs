@@ -84,6 +84,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) begin: &'a str,
     /// Sets what the role sets, with the login's rights.
     pub(crate) settings: Option<&'a str>,
+    /// Sets what the function that is called sets, after the role's.
+    pub(crate) hoisted: Option<&'a str>,
     /// The role's own limit of time, in place of the request's.
     pub(crate) statement_timeout: Option<&'a str>,
     /// What runs as the role before the statement.
@@ -92,7 +94,7 @@ pub(crate) struct Opening<'a> {
 
 impl Default for Opening<'_> {
     fn default() -> Self {
-        Self { begin: BEGIN, settings: None, statement_timeout: None, before: None }
+        Self { begin: BEGIN, settings: None, hoisted: None, statement_timeout: None, before: None }
     }
 }
 
@@ -106,7 +108,8 @@ impl Opening<'static> {
 impl Opening<'_> {
     /// What the role sets, if anything.
     pub(crate) async fn settings(&self, client: &tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
-        optional(client, self.settings).await
+        let (role, function) = join(optional(client, self.settings), optional(client, self.hoisted)).await;
+        role.and(function)
     }
 
     /// What runs as the role, if anything.

@@ -42,7 +42,7 @@ impl Shared {
         self.leaves_traces.store(traces.leaves, Ordering::Relaxed);
         self.reads_request.store(traces.reads_request, Ordering::Relaxed);
         *self.fingerprint.lock() = fingerprint;
-        self.read_openings().await?;
+        self.read_openings(&catalog).await?;
         self.reloads.fetch_add(1, Ordering::Relaxed);
         let old = self.catalog.load();
         catalog.set_version(old.version());

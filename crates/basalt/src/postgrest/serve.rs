@@ -123,6 +123,7 @@ fn foreign(settings: &Settings) -> Foreign {
         extra_search_path: settings.list("db-extra-search-path"),
         app_settings: settings.app.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         pre_request: settings.text("db-pre-request").map(str::to_owned),
+        hoisted: settings.list("db-hoisted-tx-settings"),
     }
 }
 
@@ -163,6 +164,7 @@ fn api_settings(settings: &Settings) -> Result<ApiSettings, ConfigError> {
         anon_role: settings.text("db-anon-role").map(str::to_owned),
         origins: settings.list("server-cors-allowed-origins"),
         trace_header,
+        root_function: settings.text("db-root-spec").map(str::to_owned),
         has_short_errors: settings.text("client-error-verbosity") == Some("minimal"),
     })
 }

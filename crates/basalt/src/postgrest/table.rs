@@ -155,7 +155,7 @@ pub static ALL: &[Parameter] = &[
     ),
     renamed("pre-request", row("db-pre-request", Kind::Text, None, ReloadDatabase, AS_THERE)),
     row("db-prepared-statements", Kind::Boolean, Some("true"), StartDatabase, Served("Changes at a start, not at a reload.")),
-    renamed("root-spec", row("db-root-spec", Kind::Text, None, ReloadDatabase, AS_THERE)),
+    renamed("root-spec", row("db-root-spec", Kind::Text, None, ReloadDatabase, Served("A function of an exposed schema."))),
     renamed("db-schema", row("db-schemas", Kind::List, Some("public"), ReloadDatabase, AS_THERE)),
     row("db-tx-end", TX_END, Some("commit"), ReloadDatabase, AS_THERE),
     row(
@@ -212,7 +212,7 @@ pub static ALL: &[Parameter] = &[
         Kind::Boolean,
         Some("true"),
         ReloadDatabase,
-        Nothing("embedded resources are addressed as without it: by alias where there is one"),
+        Nothing("a resource with an alias is addressed by either name, without a warning"),
     ),
 ];
 

@@ -201,3 +201,48 @@ fn ends_plans_and_times_as_the_operator_allows() {
     let logs = served.server.logs();
     assert!(logs.contains("\\\"todos\\\"") && !logs.contains("private-word"), "{logs}");
 }
+
+#[test]
+fn functions_bring_settings_and_answer_the_root() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "alter role $anon set statement_timeout = '9s'; \
+         create function api.seen() returns json language sql stable as $$ select json_build_object('timeout', \
+         current_setting('statement_timeout'), 'isolation', current_setting('transaction_isolation'), 'lock', current_setting('lock_timeout'), \
+         'read_only', current_setting('transaction_read_only')) $$; \
+         create function api.hoists() returns json language sql stable set statement_timeout = '4s' \
+         set default_transaction_isolation = 'serializable' set lock_timeout = '2s' as $$ select api.seen() $$; \
+         create function api.changes() returns text language sql volatile as $$ select current_setting('transaction_read_only') $$; \
+         create function api.root() returns json language sql stable as $$ select '{\"swagger\": \"mine\"}'::json $$;",
+    );
+    let served = theirs.serve_with(&[
+        ("PGRST_DB_ANON_ROLE", &theirs.anon),
+        ("PGRST_DB_ROOT_SPEC", "api.root"),
+        ("PGRST_DB_HOISTED_TX_SETTINGS", "statement_timeout, lock_timeout, default_transaction_isolation"),
+    ]);
+    let plain = json!({"timeout": "9s", "isolation": "read committed", "lock": "0", "read_only": "on"});
+    let hoisted = json!({"timeout": "4s", "isolation": "serializable", "lock": "2s", "read_only": "on"});
+    for _ in 0..2 {
+        assert_eq!(served.answer(&Request::new("GET", "/rpc/seen")), (200, plain.clone()));
+        assert_eq!(served.answer(&Request::new("GET", "/rpc/hoists")), (200, hoisted.clone()));
+    }
+    assert_eq!(served.answer(&Request::new("GET", "/rpc/changes")), (200, json!("on")));
+    assert_eq!(served.answer(&Request::new("POST", "/rpc/changes").json("{}")), (200, json!("off")));
+    for path in ["/", "/rest/v1", "/rest/v1/"] {
+        let request = Request::new("GET", path).header("Accept", "application/openapi+json");
+        assert_eq!(served.answer(&request), (200, json!({"swagger": "mine"})), "{path}");
+    }
+}
+
+/// `response.headers` and `response.status` of the operator's function count for tables, too.
+#[test]
+fn the_operators_function_speaks_in_the_answer() {
+    let theirs = Theirs::new();
+    theirs.run(
+        "create function api.headers() returns void language plpgsql as $$ begin \
+         perform set_config('response.headers', '[{\"X-Gate\": \"seen\"}]', true); end $$;",
+    );
+    let served = theirs.serve_with(&[("PGRST_DB_ANON_ROLE", &theirs.anon), ("PGRST_DB_PRE_REQUEST", "api.headers")]);
+    let answer = served.get("/todos?select=id");
+    assert_eq!((answer.status, answer.header("x-gate")), (200, Some("seen")));
+}
