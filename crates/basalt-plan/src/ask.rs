@@ -34,6 +34,8 @@ pub struct Node {
     pub limit: Option<LiteralId>,
     /// OFFSET.
     pub offset: Option<LiteralId>,
+    /// Of the root of a read: DISTINCT over all that is selected when it names no fields, else DISTINCT ON these.
+    pub distinct: Option<Vec<Field>>,
 }
 
 /// One item of a select list.

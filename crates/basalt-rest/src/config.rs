@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::cursor::CursorKey;
+
 /// What `/rest/v1` may do and how much. Changes need a new [`crate::Rest`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestConfig {
@@ -40,6 +42,8 @@ pub struct RestConfig {
     pub server_timing: bool,
     /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
     pub tells_request: bool,
+    /// What signs the cursors of pages; without it there are none.
+    pub cursor_key: Option<CursorKey>,
     /// Whether reads have an `ETag`, and are 304 to who has it.
     pub etag: bool,
     /// Most rows of a POST with related rows, all tables together.
@@ -75,6 +79,7 @@ impl Default for RestConfig {
             plan_enabled: false,
             server_timing: false,
             tells_request: false,
+            cursor_key: None,
             etag: false,
             max_nested_rows: 1000,
             max_batch_operations: 100,

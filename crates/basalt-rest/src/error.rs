@@ -103,6 +103,9 @@ pub enum RestError {
     /// Related rows that cannot be inserted as they are given.
     #[error("{0}")]
     Nested(String),
+    /// A page or a choice of rows that cannot be had.
+    #[error("{0}")]
+    Cursor(String),
     /// A body that is no batch.
     #[error("{0}")]
     Batch(String),
@@ -198,6 +201,7 @@ impl RestError {
             Self::Token { undecodable: false, .. } => (StatusCode::UNAUTHORIZED, "PGRST303"),
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
             Self::Nested(_) => (StatusCode::BAD_REQUEST, "BSLT012"),
+            Self::Cursor(_) => (StatusCode::BAD_REQUEST, "BSLT013"),
             Self::Batch(_) => (StatusCode::BAD_REQUEST, "BSLT010"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),

@@ -10,6 +10,7 @@
 
 mod batch;
 mod config;
+mod cursor;
 mod document;
 pub mod error;
 mod etag;
@@ -38,6 +39,7 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 pub use config::{RestConfig, TxEnd};
+pub use cursor::CursorKey;
 pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
 pub use timing::TokenTime;
 

@@ -114,6 +114,10 @@ impl Value<'_> {
 fn split(pair: &str) -> Option<(&str, Option<Value<'_>>)> {
     let Some((key, value)) = pair.split_once('=') else { return Some((pair, None)) };
     let is_plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+    if key.starts_with(':') || key.starts_with("%3") {
+        // A cursor: its token is another one each time.
+        return None;
+    }
     if !is_plain {
         return Some((pair, None));
     }
@@ -206,6 +210,7 @@ impl Rest {
         // Facts of the request are gathered on the ordinary way, for the few schemas whose SQL reads them.
         if headers.contains_key(RANGE)
             || headers.contains_key(PREFER)
+            || headers.contains_key(read::DISTINCT)
             || self.plans.read_request_last()
             || self.config.server_timing
         {

@@ -1,9 +1,9 @@
 //! GET and HEAD of a table.
 
-use basalt_plan::ask::{Ask, Item, LiteralId, ReadAsk};
+use basalt_plan::ask::{Ask, Field, Item, LiteralId, ReadAsk};
 use basalt_plan::plan::{Literal, Literals, Output};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, WARNING};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, WARNING};
 use http::{Method, Response, StatusCode};
 use serde_json::json;
 
@@ -15,8 +15,14 @@ use crate::parse::range::{self, Page};
 use crate::timing::Stage;
 use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, answered, explained, literal, put};
 
+/// The header that leaves out equal rows.
+pub(crate) const DISTINCT: HeaderName = HeaderName::from_static("basalt-distinct");
+
 impl Rest {
     pub(crate) async fn read(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
+        if let Some((query, cursor)) = crate::cursor::split(asked.query) {
+            return self.page(asked, name, &query, &cursor).await;
+        }
         let media = media::negotiate(asked.headers, self.offer());
         let output = media.as_ref().map_or(Output::None, |m| m.output());
         let ReadParts { ask, literals, mut params, page, .. } = self.read_ask(asked, name, output)?;
@@ -79,6 +85,7 @@ impl Rest {
             // `select=` says nothing, and everything is shown.
             node.select.push(Item::Star);
         }
+        node.distinct = distinct(asked.headers)?;
         let (limit, offset) = (node.limit, node.offset);
         let ask = Ask::Read(ReadAsk {
             schema: asked.schema.to_owned(),
@@ -112,6 +119,21 @@ impl Rest {
             params.node.offset = Some(literal(literals, page.offset.to_string()));
         }
     }
+}
+
+/// What `Basalt-Distinct` asks: `*`, or columns and JSON paths.
+fn distinct(headers: &http::HeaderMap) -> Result<Option<Vec<Field>>, Error> {
+    let Some(value) = headers.get(DISTINCT) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    if text.trim() == "*" {
+        return Ok(Some(Vec::new()));
+    }
+    // Written as an order's terms are, without directions.
+    let terms = crate::parse::order::order(text.trim())?;
+    if terms.iter().any(|term| term.relation.is_some() || term.descending || term.nulls_first.is_some()) {
+        return Err(Error::Cursor("Basalt-Distinct names columns, or *".to_owned()));
+    }
+    Ok(Some(terms.into_iter().map(|term| term.field).collect()))
 }
 
 /// A read as it was asked.

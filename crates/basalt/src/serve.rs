@@ -8,7 +8,7 @@ use std::sync::Arc;
 use basalt_auth::{Auth, AuthConfig};
 use basalt_engine::Engine;
 use basalt_gateway::{Gateway, GatewayConfig, ServeError, Server, Surfaces};
-use basalt_rest::{Rest, RestConfig};
+use basalt_rest::{CursorKey, Rest, RestConfig};
 use basalt_token::Verifier;
 use basalt_types::{SystemClock, SystemRng};
 use clap::Args;
@@ -149,7 +149,8 @@ fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) ->
     let engine: Arc<dyn Engine> = engine;
     let verifier = Arc::new(Verifier::new(&secrets.keys.jwt_secret, None));
     let clock = Arc::new(SystemClock);
-    let rest = Rest::new(Arc::clone(&engine), rest_config(settings));
+    let cursor_key = Some(CursorKey::new(secrets.refresh_key.reveal().as_bytes()));
+    let rest = Rest::new(Arc::clone(&engine), RestConfig { cursor_key, ..rest_config(settings) });
     let auth = Auth::new(
         Arc::clone(&engine),
         auth_config(settings),

@@ -65,3 +65,26 @@ describe('nested', () => {
     })
   })
 })
+
+describe('distinct and cursors', () => {
+  it('keeps one row of each value', async () => {
+    await service.from('items').insert([{ id: 930, name: 'd1', note: 'x' }, { id: 931, name: 'd2', note: 'x' }, { id: 932, name: 'd3', note: 'y' }])
+    const { data } = await service.from('items').select('note').in('id', [930, 931, 932]).order('note').setHeader('Basalt-Distinct', '*')
+    assert.deepEqual(data, [{ note: 'x' }, { note: 'y' }])
+  })
+
+  it('goes on where it was, though rows come and go', async () => {
+    await service.from('items').insert([940, 941, 942, 943].map((id) => ({ id, name: `c${id}`, note: 'cursor' })))
+    const page = (cursor) => ask('GET', `/items?select=id&note=eq.cursor&order=id&limit=2&:cursor=${cursor}`)
+    const first = await page('')
+    assert.deepEqual(first.body, [{ id: 940 }, { id: 941 }])
+    assert.match(first.headers.get('link'), /rel="next"/)
+    await service.from('items').delete().eq('id', 941)
+    await service.from('items').insert({ id: 939, name: 'c939', note: 'cursor' })
+    const second = await page(first.headers.get('basalt-next-cursor'))
+    assert.deepEqual(second.body, [{ id: 942 }, { id: 943 }])
+    assert.equal(second.headers.get('basalt-next-cursor'), null)
+    const back = await page(second.headers.get('basalt-previous-cursor'))
+    assert.deepEqual(back.body, [{ id: 939 }, { id: 940 }])
+  })
+})

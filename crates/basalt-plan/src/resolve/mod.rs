@@ -2,6 +2,7 @@
 //!
 //! - `native.rs`: what a PostgreSQL server is left to find out itself.
 //! - `relationship.rs`: foreign keys as relationships, and which one an embed names.
+//! - `distinct.rs`: equal rows left out.
 //! - `level.rs`: columns, JSON paths and conditions of one level; `node.rs`: a level as a query, embeds included.
 //! - `nested.rs`: relationships as inserts of several tables follow them.
 //! - `computed.rs`: functions over rows, as columns and as relationships, and representations of domains.
@@ -11,6 +12,7 @@
 
 mod call;
 mod computed;
+mod distinct;
 mod error;
 mod level;
 mod native;
@@ -132,9 +134,16 @@ impl<'c> Resolver<'c> {
         let conditions = self.conditions(&level, &ask.node)?;
         let for_count = match ask.count {
             Count::None => None,
+            _ if ask.node.distinct.is_some() => {
+                let (level, from) = self.source(relation, relation.name.clone(), 0)?;
+                Some(Box::new(self.counting_distinct(&level, &ask.node, from)?))
+            }
             _ => Some(Box::new(self.counting(from.clone(), conditions.clone())?)),
         };
-        let query = self.query(&level, &ask.node, vec![from], conditions)?;
+        let mut query = self.query(&level, &ask.node, vec![from], conditions)?;
+        if let Some(on) = &ask.node.distinct {
+            self.distinct(&level, on, &mut query)?;
+        }
         let names = names(&query);
         Ok(Plan {
             id: Plan::fresh_id(),

@@ -49,7 +49,7 @@ struct Sent<'b> {
 }
 
 /// Headers that an operation may have of its own.
-const OWN: &[&str] = &["accept", "accept-profile", "content-profile", "prefer", "range", "range-unit"];
+const OWN: &[&str] = &["accept", "accept-profile", "basalt-distinct", "content-profile", "prefer", "range", "range-unit"];
 
 /// Headers of the batch that are about its own body and answer.
 const OUTER: &[&str] = &[

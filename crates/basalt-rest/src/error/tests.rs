@@ -41,6 +41,7 @@ fn all() -> Vec<RestError> {
         RestError::Token { message: text(), details: None, undecodable: false },
         RestError::Role(text()),
         RestError::Nested(text()),
+        RestError::Cursor(text()),
         RestError::Batch(text()),
         RestError::Reference(text()),
         RestError::OutOfRange { offset: 9, total: 2 },

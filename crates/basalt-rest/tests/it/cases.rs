@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use basalt_rest::{Rest, RestConfig, TxEnd};
+use basalt_rest::{CursorKey, Rest, RestConfig, TxEnd};
 use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
 use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_types::{Claims, Session};
@@ -57,7 +57,7 @@ pub fn fixture_text(name: &str) -> Result<String, String> {
 
 /// The surface's settings as a case file names them.
 pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
-    let mut config = RestConfig::default();
+    let mut config = RestConfig { cursor_key: Some(CursorKey::new(b"the cases' own")), ..RestConfig::default() };
     let names = |value: &str| value.split(',').map(str::to_owned).collect();
     for (name, value) in settings {
         match name.as_str() {
