@@ -70,13 +70,16 @@ pub struct Limits {
     pub deadline: Instant,
     /// Longest body, bytes: 54000 beyond.
     pub max_response_bytes: usize,
+    /// Most that it may cost, in the engine's own measure: what PostgreSQL's planner estimates, thousands of SQLite's virtual machine
+    /// steps. [`RunError::TooCostly`] beyond.
+    pub max_cost: Option<u64>,
 }
 
 impl Limits {
-    /// A deadline from now, and a body bound.
+    /// A deadline from now, and a body bound. The cost is not bounded.
     #[allow(clippy::disallowed_methods)] // monotonic time for a deadline, not a date
     pub fn within(timeout: Duration, max_response_bytes: usize) -> Self {
-        Self { deadline: Instant::now() + timeout, max_response_bytes }
+        Self { deadline: Instant::now() + timeout, max_response_bytes, max_cost: None }
     }
 }
 
@@ -114,6 +117,13 @@ pub enum RunError {
     PutNotSingle,
     /// A value that is to come from an earlier answer of the batch is not there, or is none that can stand in its place. Says why.
     NoReference(String),
+    /// It costs more than [`Limits::max_cost`]. Nothing was changed.
+    TooCostly {
+        /// The bound.
+        most: u64,
+        /// What it was estimated to cost; nothing when it was stopped on the way.
+        cost: Option<u64>,
+    },
     /// A read of a batch begins behind the last row; says where, and how many there are.
     OutOfRange {
         /// The offset.

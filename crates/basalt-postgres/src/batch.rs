@@ -14,9 +14,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::engine::{MOST_ATTEMPTS, PostgresEngine};
-use crate::error;
 use crate::pool::{Connection, Key, Lease};
 use crate::request::{self, Sent, Shared, declared};
+use crate::{cost, error};
 
 /// One state for all steps. The transaction that [`request::BEGIN`] opened has a snapshot already, from taking back what was left.
 const ONE_SNAPSHOT: &str = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ";
@@ -159,6 +159,23 @@ async fn one(
     let left = left.as_millis().max(1).to_string();
     let setup = request::settings(run, &left, shared);
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    if let Some(most) = run.limits.max_cost {
+        let sql = format!("EXPLAIN (FORMAT JSON) {}", statement.sql);
+        let client = &connection.client;
+        let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
+        let params: Vec<(&(dyn ToSql + Sync), Type)> =
+            params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
+        let (set, before, rows) = join3(
+            client.query_typed(request::setup_of(setup.len()), &setup),
+            shared.opening.before(client),
+            client.query_typed(&sql, &params),
+        )
+        .await;
+        let rows = set.and(before).and(rows).map_err(|e| error::of(&e))?;
+        let explained = request::explanation(&rows)?;
+        let cost = cost::total_cost(&String::from_utf8_lossy(&explained.body)).unwrap_or_default();
+        cost::verdict(cost, most)?;
+    }
     let rows = if shared.is_prepared && run.timezone.is_none() {
         prepared(connection, run, statement, shared, &setup, &params).await?
     } else {

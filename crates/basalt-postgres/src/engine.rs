@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
 use crate::connect::Target;
+use crate::cost::Costs;
 use crate::foreign::{Foreign, Notice, Openings};
 use crate::options::PostgresOptions;
 use crate::own::{Access, Own};
@@ -66,6 +67,7 @@ pub(crate) struct Shared {
     /// Whether statements are kept by name on the connections of requests, and on those of the services.
     pub(crate) is_prepared: bool,
     pub(crate) is_admin_prepared: bool,
+    pub(crate) costs: Costs,
     pub(crate) runs: AtomicU64,
     /// Of them, those that went the way of the common request.
     short: AtomicU64,
@@ -133,6 +135,7 @@ impl PostgresEngine {
             replicas,
             is_prepared,
             is_admin_prepared,
+            costs: Costs::default(),
             runs: AtomicU64::new(0),
             short: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
@@ -403,6 +406,7 @@ impl Engine for PostgresEngine {
                 leaves_traces: shared.leaves_traces.load(Ordering::Relaxed),
                 reads_request: shared.reads_request.load(Ordering::Relaxed),
             };
+            self.check_cost(&run, &statement, &facts).await?;
             if let Some(replica) = shared.replicas.turn(&run) {
                 let result = shared.once(replica, &run, &statement, &facts, openings.is_none()).await;
                 if let Some(answer) = shared.replicas.judge(result) {

@@ -10,6 +10,7 @@
 //! | `request` | one request in one pipeline, and what keeps it from the next |
 //! | `address`, `tls` | URLs as libpq reads them, and whose certificates count |
 //! | `short`, `wire` | the common request with one Sync, over a connection of our own kind; `traces`: what code may leave there |
+//! | `cost` | what a statement is estimated to cost, where that is bounded |
 //! | `batch` | several plans in one transaction |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
 //! | `pooler`, `replicas` | what stands before the server, and what follows it |
@@ -26,6 +27,7 @@ mod batch;
 mod bootstrap;
 mod bulk;
 mod connect;
+mod cost;
 mod engine;
 mod error;
 mod foreign;

@@ -378,7 +378,7 @@ fn explain_options(explain: &Explain) -> String {
 }
 
 /// The lines of an explanation.
-fn explanation(rows: &[Row]) -> Result<Answer, SqlError> {
+pub(crate) fn explanation(rows: &[Row]) -> Result<Answer, SqlError> {
     let mut body = String::new();
     for row in rows {
         let Lines(line) = row.try_get(0).map_err(|e| error::of(&e))?;

@@ -42,6 +42,10 @@ pub struct RestConfig {
     pub server_timing: bool,
     /// Whether every request's facts are told to the engine, not only when the catalog's SQL may read them.
     pub tells_request: bool,
+    /// Most that a statement of a role may cost, in the engine's measure; roles that are not named: anything.
+    pub max_costs: Vec<(String, u64)>,
+    /// Most requests of a role at a time; roles that are not named: as many as there are.
+    pub max_concurrent: Vec<(String, usize)>,
     /// What signs the cursors of pages; without it there are none.
     pub cursor_key: Option<CursorKey>,
     /// Whether reads have an `ETag`, and are 304 to who has it.
@@ -79,6 +83,8 @@ impl Default for RestConfig {
             plan_enabled: false,
             server_timing: false,
             tells_request: false,
+            max_costs: Vec::new(),
+            max_concurrent: Vec::new(),
             cursor_key: None,
             etag: false,
             max_nested_rows: 1000,
@@ -91,6 +97,11 @@ impl Default for RestConfig {
 }
 
 impl RestConfig {
+    /// Most that a role's statement may cost.
+    pub fn max_cost_of(&self, role: &str) -> Option<u64> {
+        self.max_costs.iter().find(|(name, _)| name == role).map(|(_, most)| *most)
+    }
+
     /// Longest time of a role's statement.
     pub fn timeout_of(&self, role: &str) -> Duration {
         self.timeouts.iter().find(|(name, _)| name == role).map_or(self.default_timeout, |(_, timeout)| *timeout)

@@ -228,7 +228,7 @@ impl Rest {
             };
             Self::check_preferences(&asked.preferences)?;
             let backwards = token.as_ref().is_some_and(|token| token.backwards);
-            let limits = Limits::within(self.config.timeout_of(asked.session.role.as_str()), self.config.max_response_bytes);
+            let limits = self.limits(asked.session);
             let batch = self.page_batch(asked, &ask, parts.literals, (&terms, token.as_ref()), limit, limits)?;
             let answers = match self.engine.run_batch(batch).await {
                 Err(BatchError { error: RunError::StalePlan, .. }) => continue,

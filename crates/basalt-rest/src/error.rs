@@ -106,6 +106,17 @@ pub enum RestError {
     /// A page or a choice of rows that cannot be had.
     #[error("{0}")]
     Cursor(String),
+    /// More than a role's statement may cost.
+    #[error("the request costs more than its role may ask for")]
+    TooCostly {
+        /// The bound.
+        most: u64,
+        /// The estimate.
+        cost: Option<u64>,
+    },
+    /// More requests at a time than a role may have.
+    #[error("too many requests of this role at a time")]
+    TooMany,
     /// A body that is no batch.
     #[error("{0}")]
     Batch(String),
@@ -155,6 +166,7 @@ impl From<RunError> for RestError {
             RunError::NotSingular(rows) => Self::NotSingular(rows),
             RunError::TooManyAffected(rows) => Self::MaxAffected(rows),
             RunError::PutNotSingle => Self::PutPayload,
+            RunError::TooCostly { most, cost } => Self::TooCostly { most, cost },
             RunError::NoReference(why) => Self::Reference(why),
             RunError::OutOfRange { offset, total } => Self::OutOfRange { offset, total },
         }
@@ -202,6 +214,8 @@ impl RestError {
             Self::Role(_) => (StatusCode::UNAUTHORIZED, "22023"),
             Self::Nested(_) => (StatusCode::BAD_REQUEST, "BSLT012"),
             Self::Cursor(_) => (StatusCode::BAD_REQUEST, "BSLT013"),
+            Self::TooCostly { .. } => (StatusCode::BAD_REQUEST, "BSLT014"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "BSLT015"),
             Self::Batch(_) => (StatusCode::BAD_REQUEST, "BSLT010"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
@@ -219,6 +233,10 @@ impl RestError {
             Self::NotSingular(rows) => json!(format!("The result contains {rows} rows")),
             Self::Preferences(unknown) => json!(format!("Invalid preferences: {}", unknown.join(", "))),
             Self::MaxAffected(rows) => json!(format!("The query affects {rows} rows")),
+            Self::TooCostly { most, cost: Some(cost) } => {
+                json!(format!("It is estimated to cost {cost}, and {most} is the most."))
+            }
+            Self::TooCostly { most, cost: None } => json!(format!("It was stopped when it had cost {most}.")),
             Self::OutOfRange { offset, total } => {
                 json!(format!("An offset of {offset} was requested, but there are only {total} rows."))
             }
@@ -236,6 +254,8 @@ impl RestError {
             Self::Resolve(error) => resolve_hint(error),
             // How the operator mends the way to the database is not the caller's to know.
             Self::Sql(error) if away(error).is_some() => Json::Null,
+            Self::TooCostly { .. } => json!("Filter by indexed columns, select less, or ask page by page."),
+            Self::TooMany => json!("Wait for an answer before asking again."),
             Self::Sql(error) => json!(error.hint),
             Self::Open(table) => json!(format!(
                 "Run ALTER TABLE {table} ENABLE ROW LEVEL SECURITY and add policies, or set [api] require_rls to false."
@@ -294,7 +314,7 @@ impl RestError {
         } else if status == StatusCode::UNAUTHORIZED && !is_raised {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         for name in more.keys() {

@@ -26,6 +26,7 @@ mod rpc;
 mod timing;
 mod write;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct Rest {
     engine: Arc<dyn Engine>,
     config: RestConfig,
     plans: Plans,
+    /// Requests under way, of the roles that may have so many.
+    running: Vec<(String, usize, AtomicUsize)>,
     /// Unlike any other surface's of this process.
     id: u64,
 }
@@ -128,7 +131,8 @@ impl Rest {
     /// A surface. Plans are made as they are asked for.
     pub fn new(engine: Arc<dyn Engine>, config: RestConfig) -> Self {
         let plans = Plans::new(config.max_plans);
-        Self { engine, config, plans, id: near::next_id() }
+        let running = config.max_concurrent.iter().map(|(role, most)| (role.clone(), *most, AtomicUsize::new(0))).collect();
+        Self { engine, config, plans, running, id: near::next_id() }
     }
 
     /// Whether answers say how long they took: whoever verified the token then adds [`TokenTime`].
@@ -144,11 +148,17 @@ impl Rest {
     /// As [`Rest::handle`], of a request whose path has a prefix of so many bytes before what is ours.
     pub async fn handle_below(&self, prefix: usize, session: &Session, request: Request<Bytes>) -> Response<Bytes> {
         let timing = self.config.server_timing.then(Timing::begin);
-        let mut answered = self.answer(prefix, session, &request, timing.as_ref()).await;
-        // Nothing has run yet: what is unknown may have been made a moment ago.
-        if matches!(&answered, Err(error) if error.names_the_unknown()) && self.engine.refresh().await {
-            answered = self.answer(prefix, session, &request, timing.as_ref()).await;
-        }
+        let answered = match self.enter(session) {
+            Ok(_running) => {
+                let mut answered = self.answer(prefix, session, &request, timing.as_ref()).await;
+                // Nothing has run yet: what is unknown may have been made a moment ago.
+                if matches!(&answered, Err(error) if error.names_the_unknown()) && self.engine.refresh().await {
+                    answered = self.answer(prefix, session, &request, timing.as_ref()).await;
+                }
+                answered
+            }
+            Err(error) => Err(error),
+        };
         match answered {
             Ok(mut response) => {
                 if self.config.etag && request.method() == Method::GET {
@@ -162,6 +172,14 @@ impl Rest {
             }
             Err(error) => self.refused(session, &request, &error),
         }
+    }
+
+    /// Counts a request among those of its role.
+    fn enter(&self, session: &Session) -> Result<Option<Running<'_>>, Error> {
+        let bound = self.running.iter().find(|(role, _, _)| role == session.role.as_str());
+        let Some((_, most, count)) = bound else { return Ok(None) };
+        let running = Running(count);
+        if count.fetch_add(1, Ordering::Relaxed) >= *most { Err(Error::TooMany) } else { Ok(Some(running)) }
     }
 
     /// An error's answer with one more member that says where it arose.
@@ -345,6 +363,13 @@ impl Rest {
         Err(basalt_plan::resolve::ResolveError::NotEmbedded(name.clone()).into())
     }
 
+    /// The bounds of a caller's statement, from now.
+    fn limits(&self, session: &Session) -> Limits {
+        let role = session.role.as_str();
+        let limits = Limits::within(self.config.timeout_of(role), self.config.max_response_bytes);
+        Limits { max_cost: self.config.max_cost_of(role), ..limits }
+    }
+
     /// Runs an ask's plan; plans anew when the schema has changed in between.
     async fn run(
         &self,
@@ -360,7 +385,7 @@ impl Rest {
             Action::Read { .. } | Action::Write { .. } => None,
         };
         let timeout = timeout.unwrap_or_else(|| self.config.timeout_of(session.role.as_str()));
-        let limits = Limits::within(timeout, self.config.max_response_bytes);
+        let limits = Limits { deadline: Limits::within(timeout, 0).deadline, ..self.limits(session) };
         let is_near = matches!(ask, Ask::Read(_)) && explain.is_none();
         let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback, timezone, explain };
         if let Some(exchange) = asked.exchange {
@@ -438,6 +463,15 @@ fn explained(asked: &Asked<'_>, media: &Media, plan: Bytes) -> Response<Bytes> {
         put(headers, CONTENT_PROFILE, asked.schema);
     }
     response
+}
+
+/// A request that counts as long as this is there.
+struct Running<'r>(&'r AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// An empty answer that names the methods of a resource.

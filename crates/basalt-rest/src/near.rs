@@ -273,7 +273,8 @@ impl Rest {
         }
         run.session = session.clone();
         let timeout = self.config.timeout_of(session.role.as_str());
-        run.limits = Limits { deadline: started + timeout, max_response_bytes: self.config.max_response_bytes };
+        let max_cost = self.config.max_cost_of(session.role.as_str());
+        run.limits = Limits { deadline: started + timeout, max_response_bytes: self.config.max_response_bytes, max_cost };
         let answer = match self.engine.run_now(run) {
             Some(Ok(answer)) => answer,
             Some(Err(basalt_engine::RunError::StalePlan)) => return Near::Stale,

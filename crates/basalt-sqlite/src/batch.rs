@@ -32,7 +32,8 @@ impl SqliteEngine {
         let is_long = payload > LONG_PAYLOAD_BYTES || batch.steps.len() > SHORT_STEPS;
         let kind = if is_long { Kind::Long } else { Kind::Short };
         let who = batch.steps.first().map_or(0, |step| caller(&step.run.session));
-        let terms = Terms { rollback: batch.rollback, who, ..Terms::new(kind, batch.deadline) };
+        let max_cost = batch.steps.first().and_then(|step| step.run.limits.max_cost);
+        let terms = Terms { rollback: batch.rollback, who, max_cost, ..Terms::new(kind, batch.deadline) };
         // Which step runs, told across the closure's repetitions: the last one counts.
         let place = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&place);

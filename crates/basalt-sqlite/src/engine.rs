@@ -136,7 +136,14 @@ impl SqliteEngine {
         let is_long = run.payload.as_ref().is_some_and(|p| p.len() > LONG_PAYLOAD_BYTES);
         let kind = if is_long { Kind::Long } else { Kind::Short };
         let habit = Arc::clone(&ready.habit);
-        let terms = Terms { kind, rollback: run.rollback, deadline: run.limits.deadline, who: caller(&run.session), habit };
+        let terms = Terms {
+            kind,
+            rollback: run.rollback,
+            deadline: run.limits.deadline,
+            who: caller(&run.session),
+            habit,
+            max_cost: run.limits.max_cost,
+        };
         let task: Task = Arc::new(move |desk| {
             if desk.catalog().version() != run.plan.catalog_version {
                 return Err(RunError::StalePlan);
@@ -158,12 +165,12 @@ impl SqliteEngine {
                 return;
             }
             slot.connection.context().set_cancelled(Some(flag));
-            let result = answer::read(slot, &run, &ready, None);
+            let result = answer::read(slot, &run, &ready, budget(&run));
             slot.connection.context().set_cancelled(None);
             let result = match result {
                 Ok(answer) => Ok(answer),
                 Err(Early::Failed(error)) => Err(error),
-                Err(Early::OverBudget) => Err(SqlError::internal("a read without a budget used it up").into()),
+                Err(Early::OverBudget) => Err(too_costly(run.limits.max_cost)),
             };
             let _ = reply.send(result);
         }))?;
@@ -193,6 +200,16 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// How many checks of [`crate::connection::context::STEPS_PER_CHECK`] steps a run may take: a check is what it costs.
+pub(crate) fn budget(run: &Run) -> Option<u32> {
+    run.limits.max_cost.map(|most| u32::try_from(most).unwrap_or(u32::MAX))
+}
+
+/// What a run that used up its budget answers.
+pub(crate) fn too_costly(max_cost: Option<u64>) -> RunError {
+    RunError::TooCostly { most: max_cost.unwrap_or_default(), cost: None }
 }
 
 /// A number for the caller, as far as the engine knows callers: the role and whom the token names.
@@ -266,7 +283,7 @@ impl Engine for SqliteEngine {
                 Err(error) => return Some(Err(error)),
             },
         };
-        let result = answer::read(slot, run, &ready, Some(NEAR_BUDGET));
+        let result = answer::read(slot, run, &ready, Some(budget(run).map_or(NEAR_BUDGET, |own| own.min(NEAR_BUDGET))));
         match result {
             Ok(answer) => {
                 self.shared.counters.reads_near.fetch_add(1, Ordering::Relaxed);

@@ -181,6 +181,12 @@ fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) ->
     Gateway::new(config, Arc::new(secrets.keys.clone()), verifier, clock, Surfaces { rest, auth, engine })
 }
 
+/// The bounds of anon and authenticated that are set.
+fn of_roles<T: PartialEq + Copy>(bounds: [T; 2], unset: T) -> Vec<(String, T)> {
+    let named = ["anon", "authenticated"].into_iter().zip(bounds);
+    named.filter(|(_, bound)| *bound != unset).map(|(role, bound)| (role.to_owned(), bound)).collect()
+}
+
 fn rest_config(settings: &Settings) -> RestConfig {
     let [anon, authenticated, others] = settings.timeouts;
     RestConfig {
@@ -191,6 +197,8 @@ fn rest_config(settings: &Settings) -> RestConfig {
         max_response_bytes: settings.max_response_bytes,
         timeouts: vec![("anon".to_owned(), anon), ("authenticated".to_owned(), authenticated)],
         default_timeout: others,
+        max_costs: of_roles(settings.beyond.max_costs, 0),
+        max_concurrent: of_roles(settings.beyond.max_concurrent, 0),
         etag: settings.beyond.etag,
         max_nested_rows: settings.beyond.nested_max_rows,
         max_batch_operations: settings.beyond.batch_max_operations,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use basalt_engine::batch::{Fill, Verify};
-use basalt_engine::{Batch, BatchError, Limits, Run, RunError, Step};
+use basalt_engine::{Batch, BatchError, Run, RunError, Step};
 use basalt_plan::plan::Literal;
 use basalt_types::{Session, SqlError};
 use bytes::Bytes;
@@ -106,8 +106,7 @@ impl Rest {
                 wanted.as_ref().map(|_| place)
             })
             .collect();
-        let timeout = self.config.timeout_of(session.role.as_str());
-        let limits = Limits::within(timeout, self.config.max_response_bytes);
+        let limits = self.limits(session);
         let mut steps = Vec::with_capacity(count);
         for (at, (wanted, operation)) in wanted.into_iter().zip(operations).enumerate() {
             let Some(wanted) = wanted else { continue };

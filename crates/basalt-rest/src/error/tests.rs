@@ -42,6 +42,8 @@ fn all() -> Vec<RestError> {
         RestError::Role(text()),
         RestError::Nested(text()),
         RestError::Cursor(text()),
+        RestError::TooCostly { most: 1, cost: Some(2) },
+        RestError::TooMany,
         RestError::Batch(text()),
         RestError::Reference(text()),
         RestError::OutOfRange { offset: 9, total: 2 },

@@ -54,13 +54,12 @@ impl Rest {
             return Err(Error::Nested("Rows with related rows are JSON".to_owned()));
         }
         let is_shown = asked.preferences.returns == Some(Return::Representation);
-        let timeout = self.config.timeout_of(asked.session.role.as_str());
         for _ in 0..STALE_TRIES {
             let written = self.written(asked, name)?;
             if asked.preferences.resolution.is_some() || written.params.on_conflict.is_some() {
                 return Err(Error::Nested("resolution= and on_conflict do not go with related rows".to_owned()));
             }
-            let limits = Limits::within(timeout, self.config.max_response_bytes);
+            let limits = self.limits(asked.session);
             let (planned, media) = self.nested_plan(asked, name, written, limits)?;
             let (paths, root, plan, rows) = (planned.paths, planned.root, planned.plan, planned.rows);
             let batch = Batch {

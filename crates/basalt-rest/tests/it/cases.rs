@@ -57,13 +57,23 @@ pub fn fixture_text(name: &str) -> Result<String, String> {
 
 /// The surface's settings as a case file names them.
 pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
-    let mut config = RestConfig { cursor_key: Some(CursorKey::new(b"the cases' own")), ..RestConfig::default() };
+    // A slow machine gives the same answers.
+    let timeouts = Vec::new();
+    let mut config = RestConfig { cursor_key: Some(CursorKey::new(b"the cases' own")), timeouts, ..RestConfig::default() };
     let names = |value: &str| value.split(',').map(str::to_owned).collect();
     for (name, value) in settings {
         match name.as_str() {
             "schemas" => config.schemas = names(value),
             "extra-search-path" => config.extra_search_path = names(value),
             "max-rows" => config.max_rows = Some(value.parse().map_err(|_| format!("max-rows={value} is no number"))?),
+            "max-cost" => {
+                let most = value.parse().map_err(|_| format!("max-cost={value} is no number"))?;
+                config.max_costs = vec![("anon".to_owned(), most)];
+            }
+            "concurrent" => {
+                let most = value.parse().map_err(|_| format!("concurrent={value} is no number"))?;
+                config.max_concurrent = vec![("anon".to_owned(), most)];
+            }
             "etag" => config.etag = true,
             "aggregates" => config.aggregates = true,
             "rollback" => config.tx_end = TxEnd::CommitAllowOverride,

@@ -236,12 +236,14 @@ impl Writer {
             return Err(error::timeout().into());
         }
         let context = self.connection.context();
-        context.begin(Some(until), None, desk.now);
+        let budget = job.terms.max_cost.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        context.begin(Some(until), budget, desk.now);
         let result = catch_unwind(AssertUnwindSafe(|| (job.task)(desk)));
         let stopped = context.stopped();
         context.end();
         match result {
             // However the task worded it: what ended it was the deadline.
+            Ok(_) if stopped == Stop::Budget => Err(crate::engine::too_costly(job.terms.max_cost)),
             Ok(_) if stopped == Stop::Deadline => Err(error::timeout().into()),
             Ok(answer) => answer,
             Err(_) => {

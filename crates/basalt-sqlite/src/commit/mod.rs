@@ -132,12 +132,14 @@ pub(crate) struct Terms {
     pub(crate) who: u64,
     /// What is known of its program.
     pub(crate) habit: Arc<Habit>,
+    /// Most it may cost, in thousands of steps.
+    pub(crate) max_cost: Option<u64>,
 }
 
 impl Terms {
     /// The program's own work.
     pub(crate) fn new(kind: Kind, deadline: Instant) -> Self {
-        Self { kind, rollback: false, deadline, who: 0, habit: Arc::default() }
+        Self { kind, rollback: false, deadline, who: 0, habit: Arc::default(), max_cost: None }
     }
 }
 

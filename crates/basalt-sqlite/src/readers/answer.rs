@@ -93,10 +93,14 @@ fn answer(
 /// One read of several on a snapshot that is open.
 ///
 /// # Errors
-/// As [`read`] without a budget.
+/// As [`read`], and [`RunError::TooCostly`].
 pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
-    answer(connection, run, ready, None, now, &mut Vec::new())
+    let result = answer(connection, run, ready, crate::engine::budget(run), now, &mut Vec::new());
+    match result {
+        Err(_) if connection.context().stopped() == Stop::Budget => Err(crate::engine::too_costly(run.limits.max_cost)),
+        other => other,
+    }
 }
 
 /// A read inside a job of the writer, whose bounds stay as they are.

@@ -357,7 +357,7 @@ fn list(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Vec<String
     })
 }
 
-fn integer(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<u64, ConfigError> {
+pub(super) fn integer(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<u64, ConfigError> {
     Ok(match from.take(setting)? {
         Some(Typed::Integer(n)) => n,
         _ => 0,

@@ -267,6 +267,34 @@ pub static AUTHENTICATED_TIMEOUT_MS: Setting =
     own("limits.authenticated_timeout_ms", MS, &[], Some("8000"), "Statement time of authenticated, milliseconds.");
 pub static OTHER_TIMEOUT_MS: Setting =
     own("limits.other_timeout_ms", MS, &[], Some("60000"), "Statement time of other roles, milliseconds.");
+pub static ANON_MAX_COST: Setting = own(
+    "limits.anon_max_cost",
+    number(0, 1 << 40),
+    &[],
+    Some("0"),
+    "Most that a statement of anon may cost, in the engine's measure; 0: anything.",
+);
+pub static AUTHENTICATED_MAX_COST: Setting = own(
+    "limits.authenticated_max_cost",
+    number(0, 1 << 40),
+    &[],
+    Some("0"),
+    "Most that a statement of authenticated may cost, in the engine's measure; 0: anything.",
+);
+pub static ANON_CONCURRENT: Setting = own(
+    "limits.anon_concurrent",
+    number(0, 1 << 40),
+    &[],
+    Some("0"),
+    "Most requests of anon to /rest/v1 at a time; 0: any number.",
+);
+pub static AUTHENTICATED_CONCURRENT: Setting = own(
+    "limits.authenticated_concurrent",
+    number(0, 1 << 40),
+    &[],
+    Some("0"),
+    "Most requests of authenticated to /rest/v1 at a time; 0: any number.",
+);
 pub static MAX_RESPONSE_BYTES: Setting =
     own("limits.max_response_bytes", COUNT, &[], Some("67108864"), "Longest response body, bytes.");
 pub static LOG_LEVEL: Setting =
@@ -379,7 +407,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 64] = [
+pub static ALL: [&Setting; 68] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -417,6 +445,10 @@ pub static ALL: [&Setting; 64] = [
     &ANON_TIMEOUT_MS,
     &AUTHENTICATED_TIMEOUT_MS,
     &OTHER_TIMEOUT_MS,
+    &ANON_MAX_COST,
+    &AUTHENTICATED_MAX_COST,
+    &ANON_CONCURRENT,
+    &AUTHENTICATED_CONCURRENT,
     &MAX_RESPONSE_BYTES,
     &LOG_LEVEL,
     &LOG_FORMAT,
