@@ -2,7 +2,7 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [bench]      all by default
+#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
 #
 #   BASALT_PROPERTY_REQUESTS  made-up requests compared between SQLite and PostgreSQL
 #   BASALT_CUTS               power cuts under concurrent writers
@@ -10,6 +10,7 @@
 #   BASALT_BOUNDED_ROWS       rows of the table that strangers query
 #   BASALT_LOAD_CONNECTIONS   connections that ask at once
 #   BASALT_FUZZ_SECONDS       time for each fuzz target
+#   BASALT_MAJORS             versions of PostgreSQL, by default 14 15 16 17 18
 #   BASALT_CORPUS             folder of real projects' migrations
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -25,7 +26,7 @@ long() {
   passed=${sums% *} failed=${sums#* }
   if [ $((passed + failed)) = 0 ] && [ ! -f "$log.status" ]; then say "no test of $1 is named $2" && failed=1; fi
   if [ -f "$log.status" ] && [ "$failed" = 0 ]; then failed=1; fi
-  count "nightly:$2" "$passed" "$failed"
+  count "nightly:${BASALT_TEST_POSTGRES:+pg$BASALT_TEST_POSTGRES:}${2:-$1}" "$passed" "$failed"
   [ "$failed" = 0 ]
 }
 
@@ -48,14 +49,28 @@ corpus() {
   long basalt-sqlite corpus
 }
 features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
+# The engine's tests and the REST cases on every served major; the cases' expectations are 17's.
+majors() {
+  status=0
+  profile=dev
+  for major in ${BASALT_MAJORS:-14 15 16 17 18}; do
+    export BASALT_TEST_POSTGRES="$major"
+    say "PostgreSQL $major: $("$root/tools/fetch-postgres.sh" "$major")" || status=1
+    long basalt-postgres "" || status=1
+    long basalt-rest rest_on_postgres || status=1
+  done
+  unset BASALT_TEST_POSTGRES
+  profile=
+  return "$status"
+}
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- property durability kills fuzz bounded load footprint corpus features bench; fi
+if [ $# = 0 ]; then set -- property durability kills fuzz bounded load footprint corpus features majors bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
-  case $name in property | durability | kills | fuzz | bounded | load | footprint | corpus | features | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in property | durability | kills | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

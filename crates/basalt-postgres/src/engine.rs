@@ -256,7 +256,7 @@ impl PostgresEngine {
             return true;
         }
         // A connection that had rested while the server was started anew. A write might have been committed before the answer was lost.
-        if error::is_lost(error) && matches!(run.plan.action, basalt_plan::plan::Action::Read { .. }) {
+        if error::is_lost(error) && request::is_read_only(run) {
             shared.rerun.fetch_add(1, Ordering::Relaxed);
             return true;
         }

@@ -1,19 +1,19 @@
 //! Servers that follow the primary and take its reads.
 //!
-//! A replica answers reads and nothing else. What it cannot answer (it is away, it is behind a change of the schema, a function in a
-//! view writes) the primary answers, so that a replica makes requests quicker or changes nothing. It may be behind by moments: a
+//! A replica answers reads and nothing else. What it cannot answer (it is away, it is behind a change of the schema, it must replay
+//! what the read is in the way of) the primary answers, so that a replica makes requests quicker or changes nothing. It may be behind by moments: a
 //! client that must see its own write at once asks a server without replicas.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use basalt_engine::{Answer, Run, RunError};
-use basalt_plan::plan::Action;
 use basalt_types::{SqlError, SqlState};
 
 use crate::connect::Target;
 use crate::options::PostgresOptions;
 use crate::pool::Pool;
+use crate::request;
 
 pub(crate) struct Replicas {
     pools: Vec<Arc<Pool>>,
@@ -48,7 +48,7 @@ impl Replicas {
 
     /// Whose turn it is to take a read.
     pub(crate) fn turn(&self, run: &Run) -> Option<&Arc<Pool>> {
-        if self.pools.is_empty() || !matches!(run.plan.action, Action::Read { .. }) {
+        if self.pools.is_empty() || !request::is_read_only(run) {
             return None;
         }
         self.pools.get(self.next.fetch_add(1, Ordering::Relaxed) % self.pools.len())
@@ -82,10 +82,10 @@ impl Replicas {
     }
 }
 
-/// A failure that may be this replica's and not the request's: it is away or full, in recovery's way, read-only, or behind.
+/// A failure that may be this replica's and not the request's: it is away or full, in recovery's way, or behind.
 fn is_its_own(error: &SqlError) -> bool {
     let state = error.state.as_str();
     let class = state.get(..2).unwrap_or_default();
     matches!(class, "08" | "26" | "28" | "40" | "42" | "3D" | "3F" | "53" | "55" | "58")
-        || matches!(state, "25006" | "57P01" | "57P02" | "57P03")
+        || matches!(state, "57P01" | "57P02" | "57P03")
 }

@@ -8,12 +8,12 @@ use basalt_testkit::postgres::{AUTHENTICATOR, Database, PoolMode, PrivateBouncer
 use basalt_types::Value;
 
 use crate::isolation::{WHO, hostile};
-use crate::support::{Served, options, runtime};
+use crate::support::{Served, for_major, options, runtime};
 
 /// An engine behind a pooler. The admin login goes through it, too, unless it is to be told of changes.
 fn behind(mode: PoolMode, sql: &str, change: impl FnOnce(PostgresOptions) -> PostgresOptions) -> (Served, PrivateBouncer) {
     let database = Database::fresh();
-    database.apply(sql).expect("the schema applies");
+    database.apply(&for_major(sql)).expect("the schema applies");
     let bouncer = PrivateBouncer::start(database.server(), mode);
     let address = |user| bouncer.connection_string(database.name(), user);
     let options = PostgresOptions { requests: address(AUTHENTICATOR), admin: address(SUPERUSER), ..options(&database) };
@@ -32,7 +32,7 @@ fn stranger(bouncer: &PrivateBouncer, database: &Database) -> String {
     rows[0][0].clone().unwrap_or_default()
 }
 
-const HOSTILE: &str = "perform set_config('app.tenant', 'theirs', false); perform set_config('statement_timeout', '1', false);
+const HOSTILE: &str = "perform set_config('app.tenant', 'theirs', false); perform set_config('statement_timeout', '60001', false);
      perform set_config('role', 'service_role', false); perform pg_advisory_lock(7); perform set_config('search_path', 'auth', false);";
 
 #[test]
