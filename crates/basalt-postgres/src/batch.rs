@@ -157,7 +157,8 @@ async fn one(
         return Err(request::timeout().into());
     }
     let left = left.as_millis().max(1).to_string();
-    let setup = request::settings(run, &left, shared);
+    let claims = run.session.claims_text();
+    let setup = request::settings(run, &left, &claims, shared);
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     if let Some(most) = run.limits.max_cost {
         let sql = format!("EXPLAIN (FORMAT JSON) {}", statement.sql);

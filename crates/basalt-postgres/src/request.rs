@@ -224,13 +224,13 @@ pub(crate) async fn settle(mut lease: Lease, failed: Option<&SqlError>, shared: 
 }
 
 /// The parameters of [`SETUP`], and one more where the request has a time zone.
-pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, shared: &Shared<'a>) -> Vec<&'a str> {
+pub(crate) fn settings<'a>(run: &'a Run, left_ms: &'a str, claims: &'a str, shared: &Shared<'a>) -> Vec<&'a str> {
     let facts = run.session.request.as_deref();
     let fact = |get: fn(&basalt_types::RequestFacts) -> &String| facts.map_or("", |f| get(f).as_str());
     let mut all = vec![
         shared.opening.statement_timeout.unwrap_or(left_ms),
         shared.search_path,
-        run.session.claims_text(),
+        claims,
         fact(|f| &f.method),
         fact(|f| &f.path),
         fact(|f| &f.headers),
@@ -318,7 +318,8 @@ async fn transact(
         return Err(timeout().into());
     }
     let left = left.as_millis().max(1).to_string();
-    let setup = settings(run, &left, shared);
+    let claims = run.session.claims_text();
+    let setup = settings(run, &left, &claims, shared);
     let setup: Vec<&(dyn ToSql + Sync)> = setup.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
     // A check after the statement may take everything back, so COMMIT cannot be on its way already.
     let is_checked = run.rollback || run.plan.max_affected.is_some() || is_checked_write(run) || statement.explain.is_some();

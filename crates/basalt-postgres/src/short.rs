@@ -195,7 +195,8 @@ async fn transact(kept: &mut Kept, run: &Run, statement: &PgStatement, shared: &
         kept.catalog_version = shared.catalog_version;
     }
     let is_whole = shared.reads_request;
-    let settings = request::settings(run, &left, shared);
+    let claims = run.session.claims_text();
+    let settings = request::settings(run, &left, &claims, shared);
     let (sql, mut settings) = match settings.as_slice() {
         [timeout, path, claims, .., role] if !is_whole => (BRIEF, vec![*timeout, *path, *claims, *role]),
         _ => (WHOLE, settings),

@@ -56,6 +56,15 @@ pub(crate) fn prepare<'c>(
     Ok(statement)
 }
 
+/// Reads a statement's literals: PostgreSQL reads all of a request's before it looks at a row, or at a body.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn check_literals(compiled: &Compiled, facts: &Facts<'_>) -> Result<(), SqlError> {
+    let is_literal = |bind: &&Bind| matches!(bind, Bind::Literal { .. } | Bind::LiteralList { .. });
+    compiled.binds.iter().filter(is_literal).try_for_each(|bind| value(bind, facts, &NoRow).map(drop))
+}
+
 /// The value of one parameter.
 ///
 /// # Errors
@@ -171,12 +180,9 @@ fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value
             None | Some("") => Value::Null,
             Some(sub) => pg::input(sub, TypeRef::of(oid::UUID))?,
         },
-        SessionParam::Role => claim_text("role").unwrap_or_else(|| Value::from(session.role.as_str())),
+        SessionParam::Role => Value::from(session.role.as_str()),
         SessionParam::Email => claim_text("email").unwrap_or(Value::Null),
-        SessionParam::Jwt => match session.claims_text() {
-            "" => Value::Null,
-            text => Value::Text(pg::jsonb_normalise(text)?),
-        },
+        SessionParam::Jwt => Value::Text(pg::jsonb_normalise(&session.claims_text())?),
         SessionParam::CurrentUser => Value::from(session.role.as_str()),
         SessionParam::Now => Value::Text(pg::now_text(now)),
         SessionParam::Setting { name, missing_ok } => setting(name, *missing_ok, session)?,
@@ -187,7 +193,7 @@ fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value
 fn setting(name: &str, missing_ok: bool, session: &Session) -> Result<Value, SqlError> {
     let request = session.request.as_deref();
     let known = match name {
-        "request.jwt.claims" => Some(session.claims_text().to_owned()),
+        "request.jwt.claims" => Some(session.claims_text().into_owned()),
         "request.method" => request.map(|r| r.method.clone()),
         "request.path" => request.map(|r| r.path.clone()),
         "request.headers" => request.map(|r| r.headers.clone()),

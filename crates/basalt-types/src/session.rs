@@ -1,5 +1,6 @@
 //! Who is asking.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A database role's name, e.g. `anon`.
@@ -93,8 +94,16 @@ impl Session {
         Self { role: RoleName::new(role), claims: None, request: None }
     }
 
-    /// The claims' text, or the empty string as PostgREST sets it without a token.
-    pub fn claims_text(&self) -> &str {
-        self.claims.as_ref().map_or("", |c| c.text())
+    /// `request.jwt.claims` as SQL sees it: with the role that statements run as, which PostgREST puts in place of a token's own, and
+    /// alone where there is no token. Source: PostgREST's `PreQuery.hs`.
+    pub fn claims_text(&self) -> Cow<'_, str> {
+        match &self.claims {
+            Some(claims) if claims.get("role").and_then(serde_json::Value::as_str) == Some(self.role.as_str()) => {
+                Cow::Borrowed(claims.text())
+            }
+            Some(claims) => Cow::Owned(claims.with("role", self.role.as_str()).text),
+            None if self.role.as_str() == "anon" => Cow::Borrowed("{\"role\":\"anon\"}"),
+            None => Cow::Owned(serde_json::json!({ "role": self.role.as_str() }).to_string()),
+        }
     }
 }
