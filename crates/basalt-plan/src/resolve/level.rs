@@ -151,6 +151,20 @@ impl<'c> Resolver<'c> {
             return self.native_test(level, field, op, value);
         }
         let left = self.field(level, field)?;
+        match value {
+            Operand::Is(value) => self.is(left, *value),
+            _ => Ok(self.operation(left, op, value).unwrap_or_else(|error| self.refuse_later(error))),
+        }
+    }
+
+    /// Notes what a PostgreSQL server would refuse: it sees a statement only after all names have been found. The expression stands in
+    /// for the refused one until then; no plan is made of it.
+    pub(super) fn refuse_later(&self, error: ResolveError) -> Expr {
+        let _ = self.refused.set(error);
+        bool_expr(ExprKind::Const(Value::Int(1)))
+    }
+
+    fn operation(&self, left: Expr, op: &Operator, value: &Operand) -> Result<Expr, ResolveError> {
         match (op, value) {
             (_, Operand::Is(value)) => self.is(left, *value),
             (Operator::IsDistinct, Operand::Value(id)) => {
@@ -162,14 +176,8 @@ impl<'c> Resolver<'c> {
             (op, Operand::Any(id)) => self.quantified(symbol(op), left, Param::Literal(*id), false),
             (op, Operand::All(id)) => self.quantified(symbol(op), left, Param::Literal(*id), true),
             (op, Operand::Value(id) | Operand::List(id)) => {
-                let test = analyze::operator(symbol(op), Some(left), literal(*id), self.catalog)?;
-                if self.catalog.base_type(test.ty).oid != oid::BOOL {
-                    // Some symbols compute: `<<` of integers.
-                    let ty = self.catalog.format_type(test.ty);
-                    let message = format!("argument of WHERE must be type boolean, not type {ty}");
-                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into());
-                }
-                Ok(test)
+                // Some symbols compute, as `<<` of integers: `condition` sees to what they stand in.
+                Ok(analyze::operator(symbol(op), Some(left), literal(*id), self.catalog)?)
             }
         }
     }
@@ -213,8 +221,10 @@ impl<'c> Resolver<'c> {
     fn quantified(&self, symbol: &str, left: Expr, values: Param, all: bool) -> Result<Expr, ResolveError> {
         let element = Expr::new(ExprKind::Param(Param::Literal(0)), TypeRef::of(oid::UNKNOWN));
         let (symbol, imp, left, right) = self.compared(symbol, left, element)?;
-        let array = analyze::types::array_of(self.catalog, right.ty.oid)
-            .ok_or_else(|| SqlError::unsupported(format!("lists of type {}", self.catalog.format_type(right.ty))))?;
+        let array = analyze::types::array_of(self.catalog, right.ty.oid).ok_or_else(|| {
+            let message = format!("could not find array type for data type {}", self.catalog.format_type(right.ty));
+            SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+        })?;
         let array = Expr::new(ExprKind::Param(values), TypeRef::of(array));
         Ok(bool_expr(ExprKind::QuantifiedArray { symbol, imp, all, left: Box::new(left), array: Box::new(array) }))
     }

@@ -22,6 +22,8 @@ mod node;
 mod relationship;
 mod write;
 
+use std::cell::OnceCell;
+
 use basalt_catalog::{Catalog, Relation, RelationKind};
 use basalt_sql::analyze;
 use basalt_sql::typed::walk::{Visitor, walk_from, walk_query};
@@ -63,8 +65,8 @@ pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan,
         _ => None,
     };
     let is_write = !matches!(ask, Ask::Read(_) | Ask::Call(_));
-    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write };
-    match ask {
+    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write, refused: OnceCell::new() };
+    let plan = match ask {
         Ask::Read(ask) => resolver.read(ask),
         Ask::Insert(ask) => resolver.insert(ask),
         Ask::Update(ask) => resolver.update(ask),
@@ -73,7 +75,8 @@ pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan,
             Some(returned) => resolver.call(ask, returned),
             None => Err(SqlError::internal("a call without its function").into()),
         },
-    }
+    }?;
+    resolver.refused.into_inner().map_or(Ok(plan), Err)
 }
 
 /// The tables and views of an exposed schema, for documents about it.
@@ -125,13 +128,15 @@ struct Resolver<'c> {
     schema: &'c str,
     ranges: Ranges,
     is_write: bool,
+    /// What a server would refuse once all names are found: the first of it. See [`Resolver::refuse_later`].
+    refused: OnceCell<ResolveError>,
 }
 
 impl<'c> Resolver<'c> {
     fn read(&mut self, ask: &ReadAsk) -> Result<Plan, ResolveError> {
         let relation = table(self.catalog, self.schema, &ask.relation)?;
         let (level, from) = self.source(relation, relation.name.clone(), 0)?;
-        let conditions = self.conditions(&level, &ask.node)?;
+        let conditions = self.root_conditions(&level, &ask.node)?;
         let for_count = match ask.count {
             Count::None => None,
             _ if ask.node.distinct.is_some() => {

@@ -230,9 +230,21 @@ impl<'c> Resolver<'c> {
 
     /// All conditions of a level: its filters, and that its `!inner` embeds exist.
     pub(super) fn conditions(&mut self, level: &Level<'c>, node: &Node) -> Result<Option<Expr>, ResolveError> {
+        self.joined(level, node, "AND")
+    }
+
+    /// As [`Self::conditions`], of a level that nothing else is joined to.
+    pub(super) fn root_conditions(&mut self, level: &Level<'c>, node: &Node) -> Result<Option<Expr>, ResolveError> {
+        let inner = |item: &Item| matches!(item, Item::Embed(embed) if embed.join == EmbedJoin::Inner);
+        let count = node.filters.len() + node.select.iter().filter(|item| inner(item)).count();
+        self.joined(level, node, if count > 1 { "AND" } else { "WHERE" })
+    }
+
+    fn joined(&mut self, level: &Level<'c>, node: &Node, place: &str) -> Result<Option<Expr>, ResolveError> {
         let mut all = None;
         for filter in &node.filters {
-            all = Expr::and(all, Some(self.filter(level, Some(node), filter)?));
+            let term = self.filter(level, Some(node), filter)?;
+            all = Expr::and(all, Some(self.condition(term, place)));
         }
         for item in &node.select {
             let Item::Embed(embed) = item else { continue };
@@ -243,6 +255,15 @@ impl<'c> Resolver<'c> {
         Ok(all)
     }
 
+    /// What stands in AND, OR, NOT or WHERE has to be a condition: `<<` of numbers is none.
+    pub(super) fn condition(&self, expr: Expr, place: &str) -> Expr {
+        if self.catalog.is_native() || self.catalog.base_type(expr.ty).oid == oid::BOOL {
+            return expr;
+        }
+        let message = format!("argument of {place} must be type boolean, not type {}", self.catalog.format_type(expr.ty));
+        self.refuse_later(SqlError::new(SqlState::DATATYPE_MISMATCH, message).into())
+    }
+
     /// A filter; `node`: whose embeds it may ask for null.
     pub(super) fn filter(&mut self, level: &Level<'c>, node: Option<&Node>, filter: &Filter) -> Result<Expr, ResolveError> {
         let bool_expr = |kind| Expr::new(kind, TypeRef::of(oid::BOOL));
@@ -251,12 +272,17 @@ impl<'c> Resolver<'c> {
                 let terms = parts.iter().map(|p| self.filter(level, node, p)).collect::<Result<Vec<_>, _>>()?;
                 match <[Expr; 1]>::try_from(terms) {
                     Ok([only]) => only,
-                    Err(terms) if matches!(filter, Filter::And(_)) => bool_expr(ExprKind::And(terms)),
-                    Err(terms) => bool_expr(ExprKind::Or(terms)),
+                    Err(terms) => {
+                        let is_and = matches!(filter, Filter::And(_));
+                        let place = if is_and { "AND" } else { "OR" };
+                        let terms = terms.into_iter().map(|t| self.condition(t, place)).collect();
+                        bool_expr(if is_and { ExprKind::And(terms) } else { ExprKind::Or(terms) })
+                    }
                 }
             }
             Filter::Not(inner) => {
                 let inner = self.filter(level, node, inner)?;
+                let inner = self.condition(inner, "NOT");
                 bool_expr(ExprKind::Not(Box::new(inner)))
             }
             Filter::Test { field, op, value } => {

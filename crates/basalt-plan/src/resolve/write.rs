@@ -124,8 +124,10 @@ impl<'c> Resolver<'c> {
     /// Which rows a write is about. Embeds cannot be asked here.
     fn target_filter(&mut self, level: &Level<'c>, target: &Node) -> Result<Option<Expr>, ResolveError> {
         let mut all = None;
+        let place = if target.filters.len() > 1 { "AND" } else { "WHERE" };
         for filter in &target.filters {
-            all = Expr::and(all, Some(self.filter(level, None, filter)?));
+            let term = self.filter(level, None, filter)?;
+            all = Expr::and(all, Some(self.condition(term, place)));
         }
         Ok(all)
     }
@@ -160,7 +162,7 @@ impl<'c> Resolver<'c> {
             return Ok((select.targets, shown));
         }
         let (written, from) = self.written(level.relation);
-        let conditions = self.conditions(&written, node)?;
+        let conditions = self.root_conditions(&written, node)?;
         let query = self.query(&written, node, vec![from], conditions)?;
         let Rows::Written(returned) = written.rows else { return Err(SqlError::internal("a write's rows").into()) };
         let mut targets = Vec::new();

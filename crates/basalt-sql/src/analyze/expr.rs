@@ -374,13 +374,20 @@ impl Analyzer<'_> {
             Some(left) => format!("{} {symbol} {}", self.shown(left), self.shown(right)),
             None => format!("{symbol} {}", self.shown(right)),
         };
-        if choice == Choice::Ambiguous {
+        // PostgreSQL has `<@` from any element to its range and to its multirange: an untyped right side may be either.
+        let is_of_ranges = symbol == "<@" && right == oid::UNKNOWN && left.is_some();
+        if choice == Choice::Ambiguous || is_of_ranges {
             return error(SqlState::AMBIGUOUS_FUNCTION, format!("operator is not unique: {shown}"))
                 .hint("Could not choose a best candidate operator. You might need to add explicit type casts.");
         }
         let only_postgres =
             |ty: Oid| matches!(types::category(self.catalog, ty), 'R') || matches!(ty, oid::TSVECTOR | oid::TSQUERY);
-        if (unknown_symbol && builtins::is_known_elsewhere(symbol)) || only_postgres(right) || left.is_some_and(only_postgres) {
+        // Only of ranges and shapes, none of which a column here can be.
+        let is_nowhere = matches!(symbol, "&<" | "&>" | "-|-");
+        if (unknown_symbol && !is_nowhere && builtins::is_known_elsewhere(symbol))
+            || only_postgres(right)
+            || left.is_some_and(only_postgres)
+        {
             return super::error::unsupported(format_args!("operator {shown}"));
         }
         error(SqlState::UNDEFINED_FUNCTION, format!("operator does not exist: {shown}")).hint(match left {

@@ -196,6 +196,15 @@ fn unwrapped(json: &str) -> Value {
     }
 }
 
+/// An element, given its type and its JSON: arrays hold bytes as their text.
+fn item(call: &Call<'_>) -> Result<Value, SqlError> {
+    let ty = super::json::type_argument(call, 0);
+    match unwrapped(call.text(1)) {
+        Value::Text(text) if ty.oid == oid::BYTEA => pg::input(&text, ty),
+        value => Ok(value),
+    }
+}
+
 fn subscript(call: &Call<'_>) -> Result<Value, SqlError> {
     let at = usize::try_from(call.int(1)).ok().and_then(|n| n.checked_sub(1));
     let all = raw_items(call.text(0))?;
@@ -301,7 +310,7 @@ pub(super) const TABLE: &[Row] = &[
     ("trim_array", trim),
     ("array_slice", slice),
     ("subscript", subscript),
-    ("array_item", |c| Ok(unwrapped(c.text(1)))),
+    ("array_item", item),
     ("basalt_element", element),
     ("generate_series", generate_series),
     ("generate_subscripts", generate_subscripts),

@@ -101,10 +101,12 @@ impl Work<'_> {
     ) -> Result<Vec<(usize, Value)>, SqlError> {
         let objects = objects(payload)?;
         let Some((object, others)) = objects.split_first() else { return Ok(Vec::new()) };
+        let positions = columns.iter().map(|c| self.position(*c)).collect::<Result<Vec<_>, _>>()?;
+        let is_merged = self.merges(missing_default, &positions);
         for other in others {
             for attnum in columns {
                 let column = &self.program.table.columns[self.position(*attnum)?];
-                if let Some(value) = self.object_value(other, column)? {
+                if let Some(value) = self.object_value(other, column, is_merged)? {
                     self.check_domains(&value, &column.input)?;
                 }
             }
@@ -122,7 +124,7 @@ impl Work<'_> {
                 )
                 .detail(format!("Column \"{}\" is {kind}.", column.name)));
             }
-            let value = match self.object_value(object, column)? {
+            let value = match self.object_value(object, column, is_merged)? {
                 Some(value) => value,
                 None if missing_default => self.default(column)?,
                 None => Value::Null,

@@ -1,5 +1,6 @@
 //! Where an insert's rows come from: VALUES, a query, the request's payload; defaults; domains.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -35,12 +36,25 @@ pub(super) fn objects(payload: Option<&[u8]>) -> Result<Vec<Object<'_>>, SqlErro
 }
 
 impl Work<'_> {
-    /// What a payload's object says of a column: `None` when the key is absent.
-    pub(super) fn object_value(&self, object: &Object<'_>, column: &ColumnFacts) -> Result<Option<Value>, SqlError> {
+    /// What a payload's object says of a column: `None` when the key is absent. `is_merged`: with defaults for what is missing. There
+    /// PostgREST merges jsonb documents, so that `1e3` is read as `1000` and a document loses its doubled keys.
+    pub(super) fn object_value(
+        &self,
+        object: &Object<'_>,
+        column: &ColumnFacts,
+        is_merged: bool,
+    ) -> Result<Option<Value>, SqlError> {
         let Some(raw) = object.get(&column.name) else { return Ok(None) };
-        let value = pg::from_json_key(raw.get(), column.input.base, Some(&column.name))?;
+        let text = if is_merged { Cow::Owned(pg::jsonb_normalise(raw.get())?) } else { Cow::Borrowed(raw.get()) };
+        let value = pg::from_json_key(&text, column.input.base, Some(&column.name))?;
         bind::check_labels(&value, &column.input)?;
         Ok(Some(value))
+    }
+
+    /// Whether a body is merged with defaults: when that is asked for and any of its columns has one.
+    pub(super) fn merges(&self, missing_default: bool, positions: &[usize]) -> bool {
+        let has_default = |at: &usize| !matches!(self.program.table.columns[*at].default, DefaultValue::Null);
+        missing_default && positions.iter().any(has_default)
     }
 
     /// All rows of an insert, before defaults.
@@ -54,12 +68,13 @@ impl Work<'_> {
             }
             Source::Payload { columns, missing_default } => {
                 let positions = columns.iter().map(|c| self.position(*c)).collect::<Result<Vec<_>, _>>()?;
+                let is_merged = self.merges(*missing_default, &positions);
                 objects(payload)?
                     .iter()
                     .map(|object| {
                         let mut given = Given::with_capacity(positions.len());
                         for at in &positions {
-                            match self.object_value(object, &self.program.table.columns[*at])? {
+                            match self.object_value(object, &self.program.table.columns[*at], is_merged)? {
                                 Some(value) => given.push((*at, value)),
                                 None if *missing_default => {}
                                 None => given.push((*at, Value::Null)),

@@ -26,6 +26,9 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     if !matches!(program.representation, Representation::None) {
         desk.connection.context().set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
     }
+    if let Representation::Query { read, .. } = &program.representation {
+        bind::check_literals(&read.rows, facts)?;
+    }
     let written = run_write(desk, ready, facts, run.payload.as_deref(), run.plan.max_affected)?;
     if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && written.affected != 1 {
         return Err(RunError::PutNotSingle);

@@ -18,6 +18,7 @@ mod cast;
 mod compare;
 mod expr;
 mod func;
+mod given;
 pub mod host;
 mod json;
 mod keys;

@@ -10,7 +10,7 @@ use basalt_types::pg::oid;
 use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value};
 
 use super::printer::{Printer, Source};
-use super::{Context, keys, read, storage};
+use super::{Context, given, keys, read, storage};
 use crate::dialect::types;
 use crate::expressions::ExprUse;
 use crate::guard::faults::{self, Fault};
@@ -44,6 +44,7 @@ pub fn rowid_name(relation: &Relation) -> &'static str {
 
 /// Guards and compiles a write.
 pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<'_>) -> Result<WriteProgram, SqlError> {
+    given::check(statement, context.catalog)?;
     let mut guarded = statement.clone();
     let guard = guard::statement(&mut guarded, context.catalog, &context.caller, context.cache)?;
     let (oid, range, returning) = match &guarded {
