@@ -1,6 +1,6 @@
 # The chores, the same by hand and in CI. Each target is one script in tools/, where its options are explained.
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-clients lint fmt bench majors nightly clean
+.PHONY: help run build test test-rust test-clients lint fmt bench diff majors nightly clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,10 +29,13 @@ fmt: ## Format the Rust code
 bench: ## Requests per second as ratios to a bare server, one run
 	@tools/bench.sh
 
+diff: ## Made-up requests to both engines, compared (SEED=1 REQUESTS=100000)
+	@tools/diff.sh
+
 majors: ## The engine's tests and the REST cases on PostgreSQL 14 to 18
 	@tools/nightly.sh majors
 
-nightly: ## The long runs: property, durability, kills, fuzz, corpus, bench
+nightly: ## The long runs: diff, durability, kills, fuzz, corpus, bench
 	@tools/nightly.sh
 
 clean: ## Remove what was built; the cache outside stays

@@ -2,9 +2,9 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [property] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
+#   tools/nightly.sh [diff] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
 #
-#   BASALT_PROPERTY_REQUESTS  made-up requests compared between SQLite and PostgreSQL
+#   BASALT_DIFF_REQUESTS      made-up requests compared between SQLite and PostgreSQL; BASALT_DIFF_SEED repeats a run
 #   BASALT_CUTS               power cuts under concurrent writers
 #   BASALT_KILLS              kill -9 of a server under load
 #   BASALT_BOUNDED_ROWS       rows of the table that strangers query
@@ -30,7 +30,7 @@ long() {
   [ "$failed" = 0 ]
 }
 
-property() { BASALT_PROPERTY_REQUESTS=${BASALT_PROPERTY_REQUESTS:-20000} long basalt-sqlite guard_; }
+diff() { BASALT_DIFF_REQUESTS=${BASALT_DIFF_REQUESTS:-100000} long basalt-diff diff_; }
 durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt-sqlite power_cut; }
 kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
 fuzz() {
@@ -65,12 +65,12 @@ majors() {
 }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- property durability kills fuzz bounded load footprint corpus features majors bench; fi
+if [ $# = 0 ]; then set -- diff durability kills fuzz bounded load footprint corpus features majors bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
-  case $name in property | durability | kills | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in diff | durability | kills | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

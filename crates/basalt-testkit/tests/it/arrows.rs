@@ -36,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("basalt-testkit", &["basalt-types"]),
+    ("basalt-diff", &["basalt-types", "basalt-engine", "basalt-postgres", "basalt-rest", "basalt-sqlite", "basalt-testkit"]),
     ("basalt-faultfs", &[]),
     ("basalt-bench", &[]),
 ];

@@ -1,7 +1,8 @@
 //! Policy expressions: made up as trees, printed as SQL, taken apart when a failure is made smaller.
 
-use crate::model::{Purpose, Table};
+use crate::model::{Link, Purpose, Table};
 use crate::random::Random;
+use crate::types::Type;
 
 /// A condition over a row of one table.
 #[derive(Debug, Clone)]
@@ -150,14 +151,17 @@ impl Predicate {
             Purpose::Flag => (FLAG, Kind::Row),
             Purpose::Amount => (AMOUNT, Kind::Row),
             Purpose::Title => (TITLE, Kind::Row),
-            Purpose::Key | Purpose::Code | Purpose::Parent => {
+            Purpose::Key | Purpose::Code | Purpose::Parent | Purpose::Extra => {
                 // References mean little by themselves: look for a column that says more.
                 return match table.column(Purpose::Owner).filter(|_| random.percent(60)).or(table.column(Purpose::Flag)) {
                     Some(owner) if table.columns[owner].purpose == Purpose::Owner => {
                         Self::Plain { text: random.pick(OWNER), column: Some(owner), kind: Kind::RowAndClaims }
                     }
                     Some(flag) => Self::Plain { text: random.pick(FLAG), column: Some(flag), kind: Kind::Row },
-                    None => Self::Plain { text: "{} > 2", column: Some(table.key[0]), kind: Kind::Row },
+                    None if table.columns[table.key[0]].ty == Type::Int4 => {
+                        Self::Plain { text: "{} > 2", column: Some(table.key[0]), kind: Kind::Row }
+                    }
+                    None => Self::Plain { text: "{} is not null", column: Some(table.key[0]), kind: Kind::Row },
                 };
             }
         };
@@ -172,8 +176,9 @@ impl Predicate {
         let (here, there) = (&place.tables[place.table], &place.tables[table]);
         // Pairs of columns that mean the same: along a reference either way, or by a shared purpose.
         let mut pairs: Vec<(usize, usize)> = Vec::new();
-        pairs.extend(here.links.iter().filter(|l| l.target == table).map(|l| (l.column, there.key[0])));
-        pairs.extend(there.links.iter().filter(|l| l.target == place.table).map(|l| (here.key[0], l.column)));
+        let single = |l: &&Link| l.columns.len() == 1;
+        pairs.extend(here.links.iter().filter(|l| l.target == table).filter(single).map(|l| (l.columns[0], there.key[0])));
+        pairs.extend(there.links.iter().filter(|l| l.target == place.table).filter(single).map(|l| (here.key[0], l.columns[0])));
         for purpose in [Purpose::Tenant, Purpose::Owner] {
             if let (Some(a), Some(b)) = (here.column(purpose), there.column(purpose)) {
                 pairs.push((a, b));
@@ -205,7 +210,7 @@ impl Predicate {
     }
 
     fn print(&self, tables: &[Table], own: Option<&Table>, row: &str, depth: usize) -> String {
-        let name = |column: usize| own.map_or("?", |t| t.columns[column].name.as_str());
+        let name = |column: usize| own.and_then(|t| t.columns.get(column)).map_or("?", |c| c.name.as_str());
         let list = |parts: &[Self], word: &str| {
             let texts: Vec<String> = parts.iter().map(|p| format!("({})", p.print(tables, own, row, depth))).collect();
             texts.join(word)
@@ -213,10 +218,14 @@ impl Predicate {
         let alias = format!("x{depth}");
         let filtered = |filter: &Option<Box<Self>>, table: usize, word: &str| match filter {
             None => String::new(),
-            Some(filter) => format!(" {word} ({})", filter.print(tables, Some(&tables[table]), &alias, depth + 1)),
+            Some(filter) => format!(" {word} ({})", filter.print(tables, tables.get(table), &alias, depth + 1)),
         };
-        let from = |table: usize| format!("{} {alias}", tables[table].name);
-        let inner_name = |table: usize, column: usize| format!("{alias}.{}", tables[table].columns[column].name);
+        // What is no longer there makes SQL that no engine takes.
+        let from = |table: usize| tables.get(table).map_or_else(|| "?".to_owned(), |t| format!("{} {alias}", t.full_name()));
+        let inner_name = |table: usize, column: usize| {
+            let column = tables.get(table).and_then(|t| t.columns.get(column));
+            format!("{alias}.{}", column.map_or("?", |c| c.name.as_str()))
+        };
         match self {
             Self::Constant(text) => (*text).to_owned(),
             Self::Plain { text, column: None, .. } => (*text).to_owned(),
