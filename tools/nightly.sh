@@ -2,11 +2,12 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [diff] [durability] [kills] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
+#   tools/nightly.sh [diff] [durability] [kills] [copy] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
 #
 #   BASALT_DIFF_REQUESTS      made-up requests compared between SQLite and PostgreSQL; BASALT_DIFF_SEED repeats a run
 #   BASALT_CUTS               power cuts under concurrent writers
 #   BASALT_KILLS              kill -9 of a server under load
+#   BASALT_COPY_ROWS          rows of the table that is copied both ways
 #   BASALT_BOUNDED_ROWS       rows of the table that strangers query
 #   BASALT_LOAD_CONNECTIONS   connections that ask at once
 #   BASALT_FUZZ_SECONDS       time for each fuzz target
@@ -32,6 +33,7 @@ long() {
 
 diff() { BASALT_DIFF_REQUESTS=${BASALT_DIFF_REQUESTS:-100000} long basalt-diff diff_; }
 durability() { BASALT_CUTS=${BASALT_CUTS:-1000} long basalt-sqlite power_cut; }
+copy() { BASALT_COPY_ROWS=${BASALT_COPY_ROWS:-2000000} long basalt copy_of_a_large_table; }
 kills() { BASALT_KILLS=${BASALT_KILLS:-200} long basalt kill_nine; }
 fuzz() {
   export BASALT_FUZZ_SECONDS="${BASALT_FUZZ_SECONDS:-300}"
@@ -65,12 +67,12 @@ majors() {
 }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- diff durability kills fuzz bounded load footprint corpus features majors bench; fi
+if [ $# = 0 ]; then set -- diff durability kills copy fuzz bounded load footprint corpus features majors bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
-  case $name in diff | durability | kills | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in diff | durability | kills | copy | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

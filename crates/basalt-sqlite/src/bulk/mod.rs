@@ -59,6 +59,8 @@ impl SqliteBulk {
         let sequences = Arc::new(Sequences::default());
         let services =
             Services { rng: Arc::clone(&options.rng), clock: Arc::clone(&options.clock), sequences: Arc::clone(&sequences) };
+        // Read from one end to the other, a mapped file would count as this process' memory, all of it.
+        let options = &SqliteOptions { mapped_bytes: 0, ..options.clone() };
         let connection = Connection::open(options, if is_target { Use::Write } else { Use::Read }, &services)?;
         if is_target {
             connection

@@ -52,7 +52,7 @@ const IO: &[&str] =
 const DRIVERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["basalt-sqlite", "basalt-faultfs", "basalt-bench"]),
     ("libsqlite3-sys", &["basalt-sqlite", "basalt-faultfs"]),
-    ("tokio-postgres", &["basalt-postgres", "basalt-testkit"]),
+    ("tokio-postgres", &["basalt-postgres", "basalt-testkit", "basalt-bench"]),
 ];
 
 struct Dependency {

@@ -1,6 +1,7 @@
 //! `basalt copy`: projects moved between the engines by the real program, and what users notice of it: nothing.
 
 mod interrupted;
+mod large;
 mod recorded;
 mod refused;
 
