@@ -5,6 +5,7 @@
 //! [`postgrest`] is another edge, for databases that are served as PostgREST serves them: nothing of it is reachable through [`Gateway`].
 //! To add a surface: a field in [`Surfaces`], a prefix in `route.rs`, an arm in `service.rs`.
 
+mod browse;
 pub mod cors;
 pub mod figures;
 pub mod hosts;

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use crate::identity::{Identity, Refused, identify};
 use crate::route::{self, Health, Route};
-use crate::{Gateway, GatewayConfig, cors, hosts, reply, wire};
+use crate::{Gateway, GatewayConfig, browse, cors, hosts, reply, wire};
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("sb-request-id");
 
@@ -119,6 +119,9 @@ impl Gateway {
         }
         if request.uri().path() == DISCOVERY && request.method() == Method::GET {
             return self.discovery(peer, request.headers());
+        }
+        if let Some(response) = browse::answer(request.method(), request.uri().path()) {
+            return response;
         }
         match &self.site {
             Some(site) => site.answer(request.method(), request.uri().path(), request.headers()).await,

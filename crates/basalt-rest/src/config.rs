@@ -58,6 +58,14 @@ pub struct RestConfig {
     pub max_batch_references: usize,
     /// Longest batch, and longest body of an operation with its references' values, bytes.
     pub max_batch_bytes: usize,
+    /// What documents of the root have (`openapi-mode`).
+    pub openapi_mode: OpenApiMode,
+    /// The roles that may read them; `None`: all may.
+    pub openapi_roles: Option<Vec<String>>,
+    /// Whether they say how requests are authorized (`openapi-security-active`).
+    pub openapi_security: bool,
+    /// Where they say the API is (`openapi-server-proxy-uri`): a URL.
+    pub openapi_server: Option<String>,
     /// Plans kept; beyond it the cache starts anew.
     pub max_plans: usize,
 }
@@ -91,6 +99,10 @@ impl Default for RestConfig {
             max_batch_operations: 100,
             max_batch_references: 1000,
             max_batch_bytes: 4 << 20,
+            openapi_mode: OpenApiMode::FollowPrivileges,
+            openapi_roles: Some(vec!["service_role".to_owned()]),
+            openapi_security: false,
+            openapi_server: None,
             max_plans: 4096,
         }
     }
@@ -105,6 +117,30 @@ impl RestConfig {
     /// Longest time of a role's statement.
     pub fn timeout_of(&self, role: &str) -> Duration {
         self.timeouts.iter().find(|(name, _)| name == role).map_or(self.default_timeout, |(_, timeout)| *timeout)
+    }
+}
+
+/// What the documents of the root have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OpenApiMode {
+    /// What the caller's role has privileges on.
+    #[default]
+    FollowPrivileges,
+    /// Everything in the exposed schema.
+    IgnorePrivileges,
+    /// There are none: 404 PGRST126.
+    Disabled,
+}
+
+impl OpenApiMode {
+    /// By its word in PostgREST's settings: `follow-privileges`, `ignore-privileges`, `disabled`.
+    pub fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "follow-privileges" => Self::FollowPrivileges,
+            "ignore-privileges" => Self::IgnorePrivileges,
+            "disabled" => Self::Disabled,
+            _ => return None,
+        })
     }
 }
 

@@ -75,6 +75,9 @@ pub enum RestError {
     /// What code set as `response.status` is none.
     #[error("response.status guc must be a valid status code")]
     ResponseStatus,
+    /// There are no documents.
+    #[error("Root endpoint metadata is disabled")]
+    NoDocument,
     /// The plan could not be made.
     #[error("{}", resolve_message(.0))]
     Resolve(ResolveError),
@@ -197,6 +200,7 @@ impl RestError {
             Self::Preferences(_) => (StatusCode::BAD_REQUEST, "PGRST122"),
             Self::MaxAffected(_) => (StatusCode::BAD_REQUEST, "PGRST124"),
             Self::Path => (StatusCode::NOT_FOUND, "PGRST125"),
+            Self::NoDocument => (StatusCode::NOT_FOUND, "PGRST126"),
             Self::Root => (StatusCode::FORBIDDEN, "BSLT003"),
             Self::CallMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "PGRST101"),
             Self::ResponseHeaders => (StatusCode::INTERNAL_SERVER_ERROR, "PGRST111"),

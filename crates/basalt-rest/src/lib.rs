@@ -39,7 +39,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-pub use config::{RestConfig, TxEnd};
+pub use config::{OpenApiMode, RestConfig, TxEnd};
 pub use cursor::CursorKey;
 pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
 pub use timing::TokenTime;
@@ -277,6 +277,9 @@ impl Rest {
         }
         if resource.contains('/') {
             return Err(Error::Path);
+        }
+        if self.is_openapi(schema, &name) {
+            return self.openapi(&asked);
         }
         let response = match *method {
             Method::GET | Method::HEAD => self.read(&asked, &name).await,

@@ -35,6 +35,7 @@ fn all() -> Vec<RestError> {
             near: None,
         }),
         RestError::Resolve(ResolveError::AmbiguousFunction(vec![text()])),
+        RestError::NoDocument,
         RestError::Open(text()),
         RestError::TooComplex("x"),
         RestError::Token { message: text(), details: None, undecodable: true },

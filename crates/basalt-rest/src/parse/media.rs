@@ -130,7 +130,7 @@ pub fn negotiate_document(headers: &HeaderMap) -> Result<Document, RestError> {
     let Some(value) = headers.get(ACCEPT) else { return Ok(Document::Swagger2) };
     let accepted = accepted(&String::from_utf8_lossy(value.as_bytes()));
     let fits = |t: &Accepted| match &t.kind {
-        Kind::OpenApi { version } if version.as_deref() == Some("3.1") => Some(Document::OpenApi31),
+        Kind::OpenApi { version } if version.as_deref().is_some_and(|v| v.starts_with('3')) => Some(Document::OpenApi31),
         Kind::OpenApi { .. } | Kind::Any | Kind::Form(Form::Json) => Some(Document::Swagger2),
         _ => None,
     };

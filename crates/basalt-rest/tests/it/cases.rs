@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use basalt_rest::{CursorKey, Rest, RestConfig, TxEnd};
+use basalt_rest::{CursorKey, OpenApiMode, Rest, RestConfig, TxEnd};
 use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
 use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
 use basalt_types::{Claims, Session};
@@ -80,6 +80,12 @@ pub fn config(settings: &[(String, String)]) -> Result<RestConfig, String> {
             "tx-end" => config.tx_end = TxEnd::of(value).ok_or_else(|| format!("tx-end={value} is no way to end"))?,
             "plan" => config.plan_enabled = true,
             "timing" => config.server_timing = true,
+            "openapi-mode" => {
+                config.openapi_mode = OpenApiMode::of(value).ok_or_else(|| format!("openapi-mode={value} is no mode"))?;
+            }
+            "openapi-open" => config.openapi_roles = None,
+            "openapi-secured" => config.openapi_security = true,
+            "openapi-server" => config.openapi_server = Some(value.clone()),
             "require-rls" => config.require_rls = true,
             other => return Err(format!("unknown setting {other}")),
         }

@@ -9,7 +9,7 @@ use basalt_engine::Engine;
 use basalt_gateway::postgrest::{Admin, Api, ApiSettings, Tokens};
 use basalt_gateway::{GatewayConfig, Listener, Server};
 use basalt_postgres::{Foreign, Notice, PostgresEngine, PostgresOptions};
-use basalt_rest::RestConfig;
+use basalt_rest::{OpenApiMode, RestConfig};
 use basalt_token::Verifier;
 use basalt_types::{SqlError, SystemClock};
 use parking_lot::Mutex;
@@ -143,6 +143,10 @@ fn rest_config(settings: &Settings) -> RestConfig {
         tx_end: settings.tx_end(),
         plan_enabled: settings.boolean("db-plan-enabled"),
         server_timing: settings.boolean("server-timing-enabled"),
+        openapi_mode: settings.text("openapi-mode").and_then(OpenApiMode::of).unwrap_or_default(),
+        openapi_roles: None,
+        openapi_security: settings.boolean("openapi-security-active"),
+        openapi_server: settings.text("openapi-server-proxy-uri").map(str::to_owned),
         tells_request: true,
         ..RestConfig::default()
     }

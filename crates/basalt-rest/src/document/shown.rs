@@ -1,0 +1,131 @@
+//! What of a schema a document has.
+
+use basalt_catalog::acl::Privileges;
+use basalt_catalog::rights::Rights;
+use basalt_catalog::{Catalog, Column, Function, Relation, RelationKind};
+use basalt_types::pg::oid;
+use basalt_types::{Oid, TypeRef};
+
+/// Tables, views and functions of a schema, each with what may be done with it.
+pub(super) struct Shown<'c> {
+    pub(super) catalog: &'c Catalog,
+    /// By name.
+    pub(super) relations: Vec<ShownRelation<'c>>,
+    /// By name; overloads one after another.
+    pub(super) functions: Vec<&'c Function>,
+}
+
+/// A table or view.
+pub(super) struct ShownRelation<'c> {
+    pub(super) relation: &'c Relation,
+    pub(super) columns: Vec<&'c Column>,
+    pub(super) may: May,
+    /// Columns that may be given values in an insert and in an update, by attnum.
+    pub(super) inserted: Vec<i16>,
+    pub(super) updated: Vec<i16>,
+}
+
+/// What may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct May {
+    pub(super) select: bool,
+    pub(super) insert: bool,
+    pub(super) update: bool,
+    pub(super) delete: bool,
+}
+
+impl May {
+    pub(super) fn write(self) -> bool {
+        self.insert || self.update || self.delete
+    }
+}
+
+impl<'c> Shown<'c> {
+    /// What a role may use; `None`: everything there is.
+    pub(super) fn of(catalog: &'c Catalog, schema: &str, role: Option<&str>) -> Self {
+        let rights = role.map_or_else(Rights::unlimited, |role| Rights::of(catalog, role));
+        let is_open = catalog.schema(schema).is_some_and(|s| rights.on_schema(s).contains(Privileges::USAGE));
+        if !is_open {
+            return Self { catalog, relations: Vec::new(), functions: Vec::new() };
+        }
+        let relations = basalt_plan::resolve::exposed(catalog, schema);
+        let mut relations: Vec<_> = relations.filter_map(|relation| ShownRelation::of(relation, &rights)).collect();
+        relations.sort_by(|a, b| a.relation.name.cmp(&b.relation.name));
+        let oid = catalog.schema(schema).map(|s| s.oid);
+        // Functions of users run on PostgreSQL only.
+        let functions = catalog.functions().filter(|f| catalog.is_native() && Some(f.schema) == oid);
+        let may_call = |f: &&'c Function| rights.on_function(f).contains(Privileges::EXECUTE) && is_callable(f);
+        let mut functions: Vec<&Function> = functions.map(AsRef::as_ref).filter(may_call).collect();
+        functions.sort_by(|a, b| (&a.name, a.oid).cmp(&(&b.name, b.oid)));
+        Self { catalog, relations, functions }
+    }
+
+    /// A relation by its OID, if the document has it.
+    pub(super) fn relation(&self, oid: Oid) -> Option<&ShownRelation<'c>> {
+        self.relations.iter().find(|shown| shown.relation.oid == oid.0)
+    }
+
+    /// The columns that a foreign key of one column leads to, where the document has them.
+    pub(super) fn foreign(&self, relation: &Relation, column: &Column) -> Option<(&'c str, &'c str)> {
+        self.catalog.foreign_keys_from(Oid(relation.oid)).into_iter().find_map(|key| {
+            let ([one], [target]) = (key.columns, key.target_columns) else { return None };
+            let foreign = self.relation(key.target).filter(|_| *one == column.attnum)?;
+            let there = foreign.columns.iter().find(|c| c.attnum == *target)?;
+            Some((foreign.relation.name.as_str(), there.name.as_str()))
+        })
+    }
+}
+
+impl<'c> ShownRelation<'c> {
+    fn of(relation: &'c Relation, rights: &Rights) -> Option<Self> {
+        let on = rights.on_columns(relation);
+        let is_own = rights.acts_as(&relation.owner);
+        let has = |attnum: i16, wanted: Privileges| on.has(attnum, wanted);
+        let any = [Privileges::SELECT, Privileges::INSERT, Privileges::UPDATE, Privileges::REFERENCES];
+        let columns: Vec<&Column> = relation.columns.iter().filter(|c| is_own || any.iter().any(|p| has(c.attnum, *p))).collect();
+        if columns.is_empty() && on.table.is_empty() && !is_own {
+            return None;
+        }
+        let is_table = relation.kind == RelationKind::Table;
+        let of = |wanted: Privileges, is_given: fn(&Column) -> bool| -> Vec<i16> {
+            let may = columns.iter().filter(|c| is_table && is_given(c) && has(c.attnum, wanted));
+            may.map(|c| c.attnum).collect()
+        };
+        let is_input = |c: &Column| c.generated.is_none() && c.identity.as_ref().is_none_or(|i| !i.always);
+        let may = May {
+            select: on.has_on_any(Privileges::SELECT),
+            insert: is_table && on.has_on_any(Privileges::INSERT),
+            update: is_table && on.has_on_any(Privileges::UPDATE),
+            delete: is_table && on.table.contains(Privileges::DELETE),
+        };
+        let (inserted, updated) = (of(Privileges::INSERT, is_input), of(Privileges::UPDATE, is_input));
+        Some(Self { relation, columns, may, inserted, updated })
+    }
+
+    /// Whether a column belongs to the primary key.
+    pub(super) fn is_key(&self, column: &Column) -> bool {
+        self.relation.primary_key().is_some_and(|key| key.contains(&column.attnum))
+    }
+
+    /// The primary key's columns, if there is one and all of them are shown.
+    pub(super) fn key(&self) -> Option<Vec<&'c Column>> {
+        let key = self.relation.primary_key()?;
+        key.iter().map(|attnum| self.columns.iter().find(|c| c.attnum == *attnum).copied()).collect()
+    }
+}
+
+/// Whether a function can be called by a request: no trigger, and all parameters have names, or it has one that takes the body.
+fn is_callable(function: &Function) -> bool {
+    let inputs: Vec<_> = function.inputs().collect();
+    let unnamed = inputs.iter().filter(|arg| arg.name.is_empty()).count();
+    let takes_body = |ty: u32| {
+        let xml = Oid(142);
+        [oid::JSON, oid::JSONB, oid::TEXT, oid::BYTEA, xml].contains(&TypeRef::of(Oid(ty)).oid)
+    };
+    let is_called = match unnamed {
+        0 => true,
+        1 => inputs.len() == 1 && inputs.iter().all(|arg| takes_body(arg.ty)),
+        _ => false,
+    };
+    is_called && !function.procedure && !function.aggregate && Oid(function.returns) != oid::TRIGGER
+}
