@@ -2,7 +2,7 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [diff] [durability] [kills] [copy] [fuzz] [bounded] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
+#   tools/nightly.sh [diff] [durability] [kills] [copy] [fuzz] [bounded] [cuts] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
 #
 #   BASALT_DIFF_REQUESTS      made-up requests compared between SQLite and PostgreSQL; BASALT_DIFF_SEED repeats a run
 #   BASALT_CUTS               power cuts under concurrent writers
@@ -43,6 +43,7 @@ fuzz() {
   profile=
   return "$status"
 }
+cuts() { BASALT_EVERY_BYTE=1 long basalt-postgres cuts; }
 load() { BASALT_LOAD_CONNECTIONS=${BASALT_LOAD_CONNECTIONS:-2000} BASALT_LOAD_WAVES=${BASALT_LOAD_WAVES:-20} long basalt overload; }
 bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }
 footprint() { long basalt footprint; }
@@ -67,12 +68,12 @@ majors() {
 }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- diff durability kills copy fuzz bounded load footprint corpus features majors bench; fi
+if [ $# = 0 ]; then set -- diff durability kills copy fuzz bounded cuts load footprint corpus features majors bench; fi
 rm -f "$figures" "$times"
 "$root/tools/prepare.sh" rust postgres pgbouncer
 status=0
 for name in "$@"; do
-  case $name in diff | durability | kills | copy | fuzz | bounded | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in diff | durability | kills | copy | fuzz | bounded | cuts load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

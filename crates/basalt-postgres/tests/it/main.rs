@@ -3,6 +3,7 @@
 mod bootstrap;
 mod catalog;
 mod changes;
+mod cuts;
 mod faults;
 mod isolation;
 mod own;
