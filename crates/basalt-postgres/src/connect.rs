@@ -60,7 +60,7 @@ impl Target {
     /// Connects; the connection is driven by a task of the current runtime.
     ///
     /// # Errors
-    /// 08001 when there is no server or its certificate is refused, and PostgreSQL's own refusals (28P01, 53300, 57P03).
+    /// 08B01 when there is no server or its certificate is refused, and PostgreSQL's own refusals (28P01, 53300, 57P03).
     pub(crate) async fn connect(&self) -> Result<Client, SqlError> {
         match &self.tls {
             Some(tls) => {

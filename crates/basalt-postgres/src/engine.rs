@@ -93,7 +93,7 @@ impl PostgresEngine {
     /// Connects and reads the catalog. Not for async code.
     ///
     /// # Errors
-    /// 22023 for an address that is none; 08001 when nothing answers; 42501 when the login for requests has rights of its own;
+    /// 22023 for an address that is none; 08B01 when nothing answers; 42501 when the login for requests has rights of its own;
     /// PostgreSQL's own refusals.
     #[allow(clippy::disallowed_methods)] // monotonic time of the last answer
     pub fn open(options: PostgresOptions) -> Result<Arc<Self>, SqlError> {

@@ -267,9 +267,9 @@ fn answer(row: Bytes, run: &Run) -> Result<Answer, SqlError> {
     }
     // Where the statement has them.
     if let Some(status) = columns.next() {
-        let text = |column: Option<Bytes>| column.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        answer.response_status = text(status);
-        answer.response_headers = columns.next().and_then(text);
+        let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
+        answer.response_status = status.map(text);
+        answer.response_headers = columns.next().flatten().map(text);
     }
     Ok(answer)
 }

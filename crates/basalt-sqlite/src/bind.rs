@@ -182,7 +182,10 @@ fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value
         },
         SessionParam::Role => Value::from(session.role.as_str()),
         SessionParam::Email => claim_text("email").unwrap_or(Value::Null),
-        SessionParam::Jwt => Value::Text(pg::jsonb_normalise(&session.claims_text())?),
+        SessionParam::Jwt => match session.claims_text().as_ref() {
+            "" => Value::Null,
+            text => Value::Text(pg::jsonb_normalise(text)?),
+        },
         SessionParam::CurrentUser => Value::from(session.role.as_str()),
         SessionParam::Now => Value::Text(pg::now_text(now)),
         SessionParam::Setting { name, missing_ok } => setting(name, *missing_ok, session)?,

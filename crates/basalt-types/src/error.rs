@@ -156,10 +156,10 @@ states! {
     DISK_FULL = b"53100";
     /// out_of_memory
     OUT_OF_MEMORY = b"53200";
-    /// sqlclient_unable_to_establish_sqlconnection
-    CANNOT_CONNECT = b"08001";
-    /// connection_failure: the server went away in the middle
-    CONNECTION_FAILURE = b"08006";
+    /// no connection to the database's server; ours, since code of users may raise 08001 itself
+    CANNOT_CONNECT = b"08B01";
+    /// the database's server went away in the middle; ours, since code of users may raise 08006 itself
+    CONNECTION_FAILURE = b"08B06";
     /// no connection of a pool became free in time; ours, in the class of connection exceptions
     POOL_TIMEOUT = b"08B03";
     /// too_many_connections; here: a bounded queue is full

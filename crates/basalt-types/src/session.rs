@@ -95,13 +95,15 @@ impl Session {
     }
 
     /// `request.jwt.claims` as SQL sees it: with the role that statements run as, which PostgREST puts in place of a token's own, and
-    /// alone where there is no token. Source: PostgREST's `PreQuery.hs`.
+    /// alone where there is no token; empty outside of requests. Source: PostgREST's `PreQuery.hs`.
     pub fn claims_text(&self) -> Cow<'_, str> {
         match &self.claims {
             Some(claims) if claims.get("role").and_then(serde_json::Value::as_str) == Some(self.role.as_str()) => {
                 Cow::Borrowed(claims.text())
             }
             Some(claims) => Cow::Owned(claims.with("role", self.role.as_str()).text),
+            // The owner's own work (migrations, seeds) is nobody's request.
+            None if self.role.as_str() == "postgres" => Cow::Borrowed(""),
             None if self.role.as_str() == "anon" => Cow::Borrowed("{\"role\":\"anon\"}"),
             None => Cow::Owned(serde_json::json!({ "role": self.role.as_str() }).to_string()),
         }

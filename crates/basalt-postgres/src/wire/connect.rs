@@ -79,7 +79,7 @@ impl Wire {
     /// Connects and gives the password. The caller bounds the time.
     ///
     /// # Errors
-    /// 08001 when there is no server, and PostgreSQL's own refusals (28P01, 53300, 57P03).
+    /// 08B01 when there is no server, and PostgreSQL's own refusals (28P01, 53300, 57P03).
     pub(crate) async fn connect(config: &Config, tls: Option<&MakeRustlsConnect>) -> Result<Self, SqlError> {
         let mut wire = Self::over(open(config, tls).await?);
         let user = config.get_user().unwrap_or("postgres");

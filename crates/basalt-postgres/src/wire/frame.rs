@@ -52,7 +52,7 @@ pub(super) fn announced(input: &BytesMut) -> usize {
 /// A length that cannot be.
 pub(super) fn take(input: &mut BytesMut) -> Option<std::io::Result<Frame>> {
     let length = length(input)?;
-    if length < 4 || length > (1 << 30) {
+    if !(4..=1 << 30).contains(&length) {
         return Some(Err(std::io::ErrorKind::InvalidData.into()));
     }
     let whole = length + 1;

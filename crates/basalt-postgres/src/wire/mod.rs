@@ -136,7 +136,7 @@ impl Wire {
     /// Sends what was put together and reads until every answer has come; the last row, of whichever statement. A row of more than `most` bytes ends the connection.
     ///
     /// # Errors
-    /// The first that the server reported; 08006 for a lost connection; 54000 for a row that is too long.
+    /// The first that the server reported; 08B06 for a lost connection; 54000 for a row that is too long.
     pub(crate) async fn finish(&mut self, most: usize) -> Result<Option<Bytes>, SqlError> {
         let result = self.exchange(most).await;
         if let Err(Failure::Lost(failed)) = &result {

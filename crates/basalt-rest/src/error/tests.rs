@@ -112,6 +112,7 @@ fn sqlstates_have_their_status() {
         (*b"57014", 500, 500),
         (*b"57P01", 503, 503),
         (*b"08006", 503, 503),
+        (*b"08B06", 503, 503),
         (*b"08B03", 503, 503),
         (*b"P0001", 400, 400),
         (*b"P0002", 500, 500),
@@ -128,7 +129,7 @@ fn sqlstates_have_their_status() {
 
 #[test]
 fn a_database_that_is_away_has_postgrests_codes() {
-    for (state, code) in [(*b"08001", "PGRST000"), (*b"08006", "PGRST001"), (*b"08B03", "PGRST003")] {
+    for (state, code) in [(*b"08B01", "PGRST000"), (*b"08B06", "PGRST001"), (*b"08B03", "PGRST003")] {
         let error = RestError::Sql(SqlError::new(SqlState::new(&state), "why").hint("what the operator does"));
         let answer = error.response(true);
         assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));

@@ -8,7 +8,7 @@ use basalt_gateway::Network;
 use basalt_types::Secret;
 use toml::{Table, Value};
 
-use super::beyond::BeyondSettings;
+use super::beyond::{BeyondSettings, RoleLimits};
 use super::document::Document;
 use super::resolve::{Flag, Resolver, Row, Typed};
 use super::table::{self, ALL, Setting};
@@ -40,6 +40,8 @@ pub struct Settings {
     pub max_rows: Option<u64>,
     /// What `/rest/v1` has beyond PostgREST.
     pub beyond: BeyondSettings,
+    /// What single roles may ask for.
+    pub role_limits: RoleLimits,
     /// Lines shown at start.
     pub welcome: Option<String>,
     /// Whether new tables get grants; unset in files: the old rule, true.
@@ -256,6 +258,7 @@ impl Settings {
                 Duration::from_millis(integer(from, &table::AUTHENTICATED_TIMEOUT_MS)?),
                 Duration::from_millis(integer(from, &table::OTHER_TIMEOUT_MS)?),
             ],
+            role_limits: RoleLimits::of(from)?,
             max_response_bytes: size(from, &table::MAX_RESPONSE_BYTES)?,
             log_level: text(from, &table::LOG_LEVEL)?.unwrap_or_default(),
             log_format: text(from, &table::LOG_FORMAT)?,

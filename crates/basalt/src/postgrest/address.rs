@@ -60,10 +60,11 @@ pub fn complete(text: &str, env: &Environment) -> String {
         let folder = SOCKET_FOLDERS.iter().find(has_socket);
         add("host", folder.copied().unwrap_or("localhost"));
     }
-    if lacks("user") && env.get("PGUSER").is_none() {
-        if let Some(user) = env.get("USER").or_else(|| env.get("LOGNAME")) {
-            add("user", user);
-        }
+    if lacks("user")
+        && env.get("PGUSER").is_none()
+        && let Some(user) = env.get("USER").or_else(|| env.get("LOGNAME"))
+    {
+        add("user", user);
     }
     out.trim_start().to_owned()
 }

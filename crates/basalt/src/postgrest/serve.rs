@@ -1,7 +1,7 @@
 //! Puts the parts together and serves until told to stop.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,12 +220,12 @@ fn bind(addresses: &[SocketAddr], shares_port: bool) -> Result<Listener, Failure
 }
 
 #[cfg(unix)]
-fn bind_file(path: &PathBuf, mode: u32) -> Result<Listener, Failure> {
+fn bind_file(path: &std::path::Path, mode: u32) -> Result<Listener, Failure> {
     Listener::unix(path, mode).map_err(|e| format!("cannot listen on {}: {e}", path.display()).into())
 }
 
 #[cfg(not(unix))]
-fn bind_file(_: &PathBuf, _: u32) -> Result<Listener, Failure> {
+fn bind_file(_: &std::path::Path, _: u32) -> Result<Listener, Failure> {
     Err("this operating system has no such sockets".into())
 }
 
