@@ -103,7 +103,7 @@ impl Session {
             }
             Some(claims) => Cow::Owned(claims.with("role", self.role.as_str()).text),
             // The owner's own work (migrations, seeds) is nobody's request.
-            None if self.role.as_str() == "postgres" => Cow::Borrowed(""),
+            None if matches!(self.role.as_str(), "postgres" | "supabase_admin") => Cow::Borrowed(""),
             None if self.role.as_str() == "anon" => Cow::Borrowed("{\"role\":\"anon\"}"),
             None => Cow::Owned(serde_json::json!({ "role": self.role.as_str() }).to_string()),
         }
