@@ -88,22 +88,22 @@ fn certificates_decide_who_is_believed() {
     for (host, rest, expected) in [
         ("db.example.test", "sslrootcert={folder}/ours.pem", "connected"),
         ("db.example.test", "sslmode=verify-full sslrootcert={folder}/ours.pem channel_binding=require", "connected"),
-        ("db.example.test", "sslrootcert={folder}/other.pem", "08001 the database's certificate is of an unknown authority"),
+        ("db.example.test", "sslrootcert={folder}/other.pem", "08B01 the database's certificate is of an unknown authority"),
         // Nothing was said of TLS: another host's certificate is verified, with the authorities that everybody knows.
-        ("db.example.test", "", "08001 the database's certificate is of an unknown authority"),
-        ("other.example.test", "sslrootcert={folder}/ours.pem", "08001 the database's certificate is for another host"),
-        ("127.0.0.1", "sslrootcert={folder}/ours.pem", "08001 the database's certificate is for another host"),
+        ("db.example.test", "", "08B01 the database's certificate is of an unknown authority"),
+        ("other.example.test", "sslrootcert={folder}/ours.pem", "08B01 the database's certificate is for another host"),
+        ("127.0.0.1", "sslrootcert={folder}/ours.pem", "08B01 the database's certificate is for another host"),
         ("other.example.test", "sslmode=verify-ca sslrootcert={folder}/ours.pem", "connected"),
         ("other.example.test", "sslmode=require sslrootcert={folder}/ours.pem", "connected"),
         (
             "db.example.test",
             "sslmode=verify-ca sslrootcert={folder}/other.pem",
-            "08001 the database's certificate is of an unknown authority",
+            "08B01 the database's certificate is of an unknown authority",
         ),
         (
             "db.example.test",
             "sslmode=require sslrootcert={folder}/other.pem",
-            "08001 the database's certificate is of an unknown authority",
+            "08B01 the database's certificate is of an unknown authority",
         ),
         ("db.example.test", "sslmode=require", "connected"),
         ("db.example.test", "sslmode=prefer", "connected"),
@@ -113,7 +113,7 @@ fn certificates_decide_who_is_believed() {
             "22023 the file of sslrootcert cannot be read, or is not in PEM form",
         ),
         ("db.example.test", "sslrootcert={folder}/empty.pem", "22023 the file of sslrootcert has no certificate"),
-        ("db.example.test", "sslrootcert=system", "08001 the database's certificate is of an unknown authority"),
+        ("db.example.test", "sslrootcert=system", "08B01 the database's certificate is of an unknown authority"),
         (
             "db.example.test",
             "sslmode=require sslrootcert=system",
@@ -146,13 +146,13 @@ fn a_server_without_tls_is_refused_unless_that_was_said() {
     let server = PrivatePostgres::start_with(&Setup { tcp: true, ..Setup::default() }).expect("PostgreSQL starts");
     prepare(&server);
     for (host, rest, expected) in [
-        ("db.example.test", "", "08001 the database's server does not speak TLS"),
-        ("db.example.test", "sslmode=prefer", "08001 the database's server does not speak TLS"),
-        ("db.example.test", "sslmode=require", "08001 the database's server does not speak TLS"),
+        ("db.example.test", "", "08B01 the database's server does not speak TLS"),
+        ("db.example.test", "sslmode=prefer", "08B01 the database's server does not speak TLS"),
+        ("db.example.test", "sslmode=require", "08B01 the database's server does not speak TLS"),
         ("db.example.test", "sslmode=disable", "connected"),
         ("localhost", "", "connected"),
         ("localhost", "sslmode=prefer", "connected"),
-        ("localhost", "sslmode=verify-full", "08001 the database's server does not speak TLS"),
+        ("localhost", "sslmode=verify-full", "08B01 the database's server does not speak TLS"),
     ] {
         assert_eq!(said(PostgresEngine::open(options(host, server.port(), rest))), expected, "{host} {rest}");
     }
