@@ -29,10 +29,10 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     if let Representation::Query { read, .. } = &program.representation {
         bind::check_literals(&read.rows, facts)?;
     }
-    let written = run_write(desk, ready, facts, run.payload.as_deref(), run.plan.max_affected)?;
-    if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && written.affected != 1 {
-        return Err(RunError::PutNotSingle);
-    }
+    // That there is one row is asked first; then how many may be affected.
+    let is_single = matches!(run.plan.output, Output::Object { .. });
+    let most = run.plan.max_affected.filter(|_| !is_single);
+    let written = run_write(desk, ready, facts, run.payload.as_deref(), most)?;
     let mut body = Vec::new();
     let rows = match &program.representation {
         Representation::None => written.affected,
@@ -51,8 +51,16 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
             rows
         })?,
     };
-    if matches!(run.plan.output, Output::Object { .. }) && rows != 1 {
+    // The rows of the answer count: an inner embed may leave some out.
+    if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && rows != 1 {
+        return Err(RunError::PutNotSingle);
+    }
+    if is_single && rows != 1 {
         return Err(RunError::NotSingular(rows));
+    }
+    match run.plan.max_affected {
+        Some(most) if is_single && rows > most => return Err(RunError::TooManyAffected(rows)),
+        _ => {}
     }
     let location = match &run.plan.action {
         Action::Write { location, .. } => {
