@@ -163,9 +163,7 @@ async fn one(
     if let Some(most) = run.limits.max_cost {
         let sql = format!("EXPLAIN (FORMAT JSON) {}", statement.sql);
         let client = &connection.client;
-        let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-        let params: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
+        let (setup, params) = (request::typed_settings(&setup), request::typed(&params, &statement.binds));
         let (set, before, rows) = join3(
             client.query_typed(request::setup_of(setup.len()), &setup),
             shared.opening.before(client),
@@ -181,9 +179,7 @@ async fn one(
         prepared(connection, run, statement, shared, &setup, &params).await?
     } else {
         let client = &connection.client;
-        let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-        let params: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().zip(&statement.binds).map(|(p, bind)| (*p, declared(bind))).collect();
+        let (setup, params) = (request::typed_settings(&setup), request::typed(&params, &statement.binds));
         let (forgot, set, before, rows) = join4(
             client.batch_execute(FORGET),
             client.query_typed(request::setup_of(setup.len()), &setup),

@@ -18,34 +18,34 @@ use tokio_postgres::{Row, Statement};
 use crate::error;
 use crate::pool::{Connection, Key, Lease};
 
-macro_rules! beginnings {
-    ($($begin:literal),*) => {
-        [$(concat!(
+macro_rules! reset_and {
+    ($then:literal) => {
+        concat!(
             "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; \
-             CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES; ",
-            $begin
-        )),*]
+             CLOSE ALL; DISCARD TEMP; DISCARD SEQUENCES",
+            $then
+        )
     };
 }
 
+/// Takes back what an earlier request may have left.
+pub(crate) const RESET: &str = reset_and!("");
+
 /// Takes back what an earlier request may have left, and begins. One message, so that nothing can come between.
-pub(crate) const BEGIN: &str = {
-    let [text] = beginnings!["BEGIN"];
-    text
-};
+pub(crate) const BEGIN: &str = reset_and!("; BEGIN");
 
 /// [`BEGIN`] with characteristics of the transaction: those that only read, then those that write. An isolation can only be chosen where
-/// nothing has run, so what was taken back is committed first.
+/// nothing has run, so what was taken back is committed first (after a BEGIN: a COMMIT alone would be warned of in the server's log).
 const BEGINNINGS: [[&str; 3]; 2] = [
-    beginnings![
-        "BEGIN READ ONLY",
-        "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        "COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"
+    [
+        reset_and!("; BEGIN READ ONLY"),
+        reset_and!("; BEGIN; COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        reset_and!("; BEGIN; COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"),
     ],
-    beginnings![
-        "BEGIN READ WRITE",
-        "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
-        "COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"
+    [
+        reset_and!("; BEGIN READ WRITE"),
+        reset_and!("; BEGIN; COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE"),
+        reset_and!("; BEGIN; COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE"),
     ],
 ];
 
@@ -301,6 +301,16 @@ impl ToSql for Sent<'_> {
 /// The type a parameter is declared with.
 pub(crate) fn declared(bind: &PgBind) -> Type {
     if bind.is_bare() { Type::UNKNOWN } else { Type::TEXT }
+}
+
+/// Parameters with the types they are declared with, for statements without a name.
+pub(crate) fn typed<'p>(params: &[&'p (dyn ToSql + Sync)], binds: &[PgBind]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    params.iter().zip(binds).map(|(param, bind)| (*param, declared(bind))).collect()
+}
+
+/// The same for [`settings`], which are texts.
+pub(crate) fn typed_settings<'p>(setup: &[&'p (dyn ToSql + Sync)]) -> Vec<(&'p (dyn ToSql + Sync), Type)> {
+    setup.iter().map(|setting| (*setting, Type::TEXT)).collect()
 }
 
 #[allow(clippy::disallowed_methods)] // monotonic time that is left
@@ -562,8 +572,7 @@ async fn unprepared(
 ) -> Result<Vec<Row>, SqlError> {
     let client = &connection.client;
     let begin = setup_of(setup.len());
-    let setup: Vec<(&(dyn ToSql + Sync), Type)> = setup.iter().map(|p| (*p, Type::TEXT)).collect();
-    let params: Vec<(&(dyn ToSql + Sync), Type)> = params.iter().zip(binds).map(|(p, bind)| (*p, declared(bind))).collect();
+    let (setup, params) = (typed_settings(setup), typed(params, binds));
     let opened = shared.opening.open(client, client.query_typed(begin, &setup));
     let (opened, rows) = join(opened, client.query_typed(sql, &params)).await;
     finish(client, opened.and(rows), is_checked).await

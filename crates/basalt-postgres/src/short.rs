@@ -22,10 +22,6 @@ use crate::pool::Pool;
 use crate::request::{self, Shared};
 use crate::wire::{Fields, Wire};
 
-/// Takes back what code may have left. A transaction of its own: the request's begins when this one has succeeded.
-const RESET: &str = "RESET SESSION AUTHORIZATION; RESET ALL; SELECT pg_catalog.pg_advisory_unlock_all(); UNLISTEN *; CLOSE ALL; \
-     DISCARD TEMP; DISCARD SEQUENCES";
-
 /// What a request is, as far as code that asks for nothing else can see; answers a small number instead of all that was set. The
 /// role comes last: no setting before it is read with its rights.
 const BRIEF: &str = "SELECT pg_catalog.num_nulls(pg_catalog.set_config('statement_timeout', $1, true), \
@@ -163,19 +159,10 @@ impl Drop for Loan {
 /// Runs a request to its end.
 pub(crate) async fn run(pool: &Arc<Pool>, run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> Result<Answer, RunError> {
     let limit = tokio::time::Instant::from_std(run.limits.deadline) + request::GRACE;
-    let mut is_first = true;
-    loop {
-        let mut loan = pool.lend().await.map_err(error::refused)?;
-        let kept = loan.kept.as_mut().ok_or_else(|| SqlError::internal("a connection was used after it was given back"))?;
-        let result = tokio::time::timeout_at(limit, transact(kept, run, statement, shared)).await;
-        match result.unwrap_or_else(|_| Err(request::timeout().into())) {
-            // A connection that rested may have been closed meanwhile. What only reads can be asked again.
-            Err(RunError::Sql(error)) if is_first && error::is_lost(&error) && matches!(run.plan.action, Action::Read { .. }) => {
-                is_first = false;
-            }
-            other => return other,
-        }
-    }
+    let mut loan = pool.lend().await.map_err(error::refused)?;
+    let kept = loan.kept.as_mut().ok_or_else(|| SqlError::internal("a connection was used after it was given back"))?;
+    let result = tokio::time::timeout_at(limit, transact(kept, run, statement, shared)).await;
+    result.unwrap_or_else(|_| Err(request::timeout().into()))
 }
 
 #[allow(clippy::disallowed_methods)] // monotonic time that is left
@@ -187,7 +174,8 @@ async fn transact(kept: &mut Kept, run: &Run, statement: &PgStatement, shared: &
     }
     let left = left.as_millis().max(1).to_string();
     if shared.leaves_traces {
-        kept.wire.simple(RESET);
+        // A transaction of its own: the request's begins when this one has succeeded.
+        kept.wire.simple(request::RESET);
         kept.wire.finish(usize::MAX).await?;
     }
     if kept.catalog_version != shared.catalog_version || kept.statements.len() >= MOST_STATEMENTS {
