@@ -186,7 +186,7 @@ fn ends_plans_and_times_as_the_operator_allows() {
         theirs.run("delete from api.todos where task = 'kept?'");
         assert_eq!(served.send(&plan).status, 406, "off by default");
     }
-    let served = theirs.serve_with(&[
+    let mut served = theirs.serve_with(&[
         ("PGRST_DB_ANON_ROLE", &theirs.anon),
         ("PGRST_DB_PLAN_ENABLED", "true"),
         ("PGRST_SERVER_TIMING_ENABLED", "true"),
@@ -198,6 +198,7 @@ fn ends_plans_and_times_as_the_operator_allows() {
     assert!(status == 200 && body[0]["Plan"]["Node Type"].is_string(), "{status} {body}");
     let timed = served.get("/todos?task=eq.private-word");
     assert!(timed.header("server-timing").is_some_and(|t| t.contains("transaction;dur=")), "{:?}", timed.headers);
+    assert!(served.server.terminate().expect("it ends").success(), "{}", served.server.logs());
     let logs = served.server.logs();
     assert!(logs.contains("\\\"todos\\\"") && !logs.contains("private-word"), "{logs}");
 }
