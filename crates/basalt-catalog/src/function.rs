@@ -81,6 +81,19 @@ pub struct Cast {
 }
 
 impl Function {
+    /// Whether it gives rows rather than one plain value: a set, RETURNS TABLE, several OUT parameters, a record.
+    pub fn gives_rows(&self) -> bool {
+        use basalt_types::pg::oid;
+        self.setof || self.outputs().nth(1).is_some() || basalt_types::Oid(self.returns) == oid::RECORD
+    }
+
+    /// The schemas of its own SET search_path, `"$user"` resolved; `None` without one: the caller's.
+    pub fn search_path(&self, current_user: &str) -> Option<Vec<String>> {
+        let (_, values) = self.config.iter().find(|(name, _)| name == "search_path")?;
+        let named = values.iter().filter(|schema| !schema.is_empty());
+        Some(named.map(|schema| if schema == "$user" { current_user.to_owned() } else { schema.clone() }).collect())
+    }
+
     /// The parameters a caller gives values to, in order.
     pub fn inputs(&self) -> impl Iterator<Item = &FunctionArg> {
         self.args.iter().filter(|arg| matches!(arg.mode, ArgMode::In | ArgMode::InOut | ArgMode::Variadic))

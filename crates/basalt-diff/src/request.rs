@@ -250,7 +250,7 @@ impl Request {
     /// Who asks, as the gateway has verified it.
     pub fn session(&self) -> Session {
         let claims = self.claims.clone().map(|c| std::sync::Arc::new(Claims::new(c)));
-        Session { role: RoleName::new(self.role), claims, request: None }
+        Session { role: RoleName::new(self.role), claims, request: None, acting: None }
     }
 
     /// Whether it changes nothing.

@@ -81,7 +81,7 @@ impl Identity {
                     Some(role) => (role, Arc::clone(claims)),
                     None => ("anon".to_owned(), Arc::new(claims.with("role", "anon"))),
                 };
-                Ok(Session { role: RoleName::new(role), claims: Some(claims), request: None })
+                Ok(Session { role: RoleName::new(role), claims: Some(claims), request: None, acting: None })
             }
             Some((_, Err(error))) => Err(*error),
         }
@@ -98,7 +98,7 @@ impl IntoSession for ApiKeyRole {
         static SESSIONS: LazyLock<[Session; 2]> = LazyLock::new(|| {
             [ApiKeyRole::Anon, ApiKeyRole::Service].map(|key| {
                 let claims = Claims::new(serde_json::Map::new()).with("role", key.role());
-                Session { role: RoleName::new(key.role()), claims: Some(Arc::new(claims)), request: None }
+                Session { role: RoleName::new(key.role()), claims: Some(Arc::new(claims)), request: None, acting: None }
             })
         });
         let [anon, service] = &*SESSIONS;

@@ -78,6 +78,17 @@ pub enum Command {
     Delete,
 }
 
+impl Command {
+    /// The command's word, for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Insert { .. } => "INSERT",
+            Self::Update(_) => "UPDATE",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// Rows of an INSERT.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {

@@ -186,7 +186,7 @@ fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value
             "" => Value::Null,
             text => Value::Text(pg::jsonb_normalise(text)?),
         },
-        SessionParam::CurrentUser => Value::from(session.role.as_str()),
+        SessionParam::CurrentUser => Value::from(session.current_user().as_str()),
         SessionParam::Now => Value::Text(pg::now_text(now)),
         SessionParam::Setting { name, missing_ok } => setting(name, *missing_ok, session)?,
     })

@@ -16,6 +16,7 @@
 //! | `programs`, `compile`, `bind` | plans and SQL to ready programs, cached; what is bound to their parameters |
 //! | `encode` | rows to JSON and CSV |
 //! | `write` | the pipeline of INSERT, UPDATE and DELETE |
+//! | `routine` | the users' functions, called from statements |
 //! | `own` | transactions of the surfaces on their own tables |
 //! | `store`, `sequences` | the catalog and the counters in the file |
 //! | `schema`, `migrate` | DDL in the file; migrations, history, seeds, Basalt's own tables |
@@ -47,6 +48,8 @@ mod options;
 mod own;
 mod programs;
 mod readers;
+#[allow(dead_code)] // the languages of routines take it into use
+mod routine;
 mod schema;
 mod sequences;
 mod shared;

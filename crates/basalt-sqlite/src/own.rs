@@ -1,6 +1,6 @@
 //! Transactions of the surfaces on their own tables: constant PostgreSQL texts, compiled once, run as the owner of the database.
 
-use basalt_engine::{Rows, RunError, Transaction};
+use basalt_engine::{Rows, Transaction};
 use basalt_plan::plan::Literals;
 use basalt_types::{Session, SqlError, SqlState, Timestamp, Value};
 
@@ -9,7 +9,7 @@ use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::programs::{Ready, ReadyRead};
 use crate::readers::Slot;
-use crate::{compile, write};
+use crate::{compile, routine, write};
 
 enum Place<'a> {
     Writer(&'a Desk<'a>),
@@ -47,7 +47,9 @@ impl Transaction for Own<'_> {
             (Ready::Read(ready), Place::Writer(desk)) => read(desk.connection, &ready, &facts),
             (Ready::Read(ready), Place::Reader(slot)) => read(&slot.connection, &ready, &facts),
             (Ready::Write(ready), Place::Writer(desk)) => {
-                let written = write::run(desk, &ready, &facts, None, None).map_err(plain)?;
+                let path = routine::path_of(&self.session);
+                let run = || write::run(desk, &ready, &facts, None, None).map_err(routine::plain);
+                let written = routine::Scene::writing(desk, &self.session, &path).enter(run)?;
                 Ok(Rows { rows: written.returned, affected: written.affected })
             }
             (Ready::Write(_), Place::Reader(_)) => {
@@ -61,20 +63,13 @@ impl Transaction for Own<'_> {
     }
 }
 
-fn plain(error: RunError) -> SqlError {
-    match error {
-        RunError::Sql(error) => error,
-        other => SqlError::internal(format!("a statement of our own ended with {other:?}")),
-    }
-}
-
 /// Runs a read and collects its result columns, in storage form.
 ///
 /// # Errors
 /// What binding and SQLite report.
 pub(crate) fn read(connection: &Connection, ready: &ReadyRead, facts: &Facts<'_>) -> Result<Rows, SqlError> {
     let context = connection.context();
-    context.set_shapes(Some(ready.shapes.clone()));
+    let before = context.replace_shapes(Some(ready.shapes.clone()));
     let result = bind::prepare(connection, &ready.program.rows, facts, &NoRow).and_then(|mut statement| {
         let mut rows = Vec::new();
         while statement.step()? {
@@ -82,6 +77,6 @@ pub(crate) fn read(connection: &Connection, ready: &ReadyRead, facts: &Facts<'_>
         }
         Ok(rows)
     });
-    context.set_shapes(None);
+    context.set_shapes(before);
     result.map(|rows| Rows { affected: rows.len() as u64, rows })
 }

@@ -86,12 +86,19 @@ pub struct Session {
     pub claims: Option<Arc<Claims>>,
     /// Facts of the HTTP request, when the surface keeps them.
     pub request: Option<Arc<RequestFacts>>,
+    /// The role whose rights count at the moment, inside of what runs with its owner's; `None`: [`Self::role`] itself.
+    pub acting: Option<RoleName>,
 }
 
 impl Session {
     /// A session for a role without claims.
     pub fn of_role(role: &str) -> Self {
-        Self { role: RoleName::new(role), claims: None, request: None }
+        Self { role: RoleName::new(role), claims: None, request: None, acting: None }
+    }
+
+    /// `current_user`: the role whose rights count. [`Self::role`] stays the caller's, and so do the claims.
+    pub fn current_user(&self) -> &RoleName {
+        self.acting.as_ref().unwrap_or(&self.role)
     }
 
     /// `request.jwt.claims` as SQL sees it: with the role that statements run as, which PostgREST puts in place of a token's own, and

@@ -103,7 +103,7 @@ impl Live {
 
 /// A session whose claims name its role, whatever they were before.
 fn session(role: &str, claims: &Claims) -> Session {
-    Session { role: RoleName::new(role), claims: Some(Arc::new(claims.with("role", role))), request: None }
+    Session { role: RoleName::new(role), claims: Some(Arc::new(claims.with("role", role))), request: None, acting: None }
 }
 
 impl Api {

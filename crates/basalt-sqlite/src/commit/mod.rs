@@ -166,7 +166,7 @@ impl CommitQueue {
         let length = receiver.clone();
         let thread = std::thread::Builder::new()
             .name("basalt-writer".into())
-            .stack_size(8 << 20)
+            .stack_size(crate::routine::STACK_BYTES)
             .spawn(move || Writer::new(connection, shared, readers, receiver).serve())
             .map_err(|_| SqlError::internal("no thread for the writer"))?;
         Ok(Self { sender: Mutex::new(Some(sender)), length, thread: Mutex::new(Some(thread)) })

@@ -161,6 +161,17 @@ impl RunContext {
         *self.tables.lock() = None;
     }
 
+    /// Binds what `work` prepares to these tables, and what follows to those of before.
+    pub(crate) fn guarded_by<T>(&self, tables: &Tables, work: impl FnOnce() -> T) -> T {
+        let was_guarded = self.is_guarded();
+        let before = self.tables.lock().replace(Arc::clone(tables));
+        self.guarded.store(true, Ordering::Relaxed);
+        let done = work();
+        *self.tables.lock() = before;
+        self.guarded.store(was_guarded, Ordering::Relaxed);
+        done
+    }
+
     /// Looks away for a while; answers what [`Self::resume_guard`] wants back.
     pub(crate) fn pause_guard(&self) -> bool {
         self.guarded.swap(false, Ordering::Relaxed)
@@ -184,6 +195,14 @@ impl RunContext {
     /// Gives aggregates what they need of the program.
     pub(crate) fn set_shapes(&self, shapes: Option<Arc<dyn std::any::Any + Send + Sync>>) {
         *self.shapes.lock() = shapes;
+    }
+
+    /// As [`Self::set_shapes`]; answers what was given before, to be put back after a statement inside a statement.
+    pub(crate) fn replace_shapes(
+        &self,
+        shapes: Option<Arc<dyn std::any::Any + Send + Sync>>,
+    ) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+        std::mem::replace(&mut *self.shapes.lock(), shapes)
     }
 
     /// What was given.

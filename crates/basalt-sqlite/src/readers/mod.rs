@@ -74,7 +74,7 @@ impl Readers {
             shared,
         });
         let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(name).stack_size(8 << 20).spawn(work);
+            let thread = std::thread::Builder::new().name(name).stack_size(crate::routine::STACK_BYTES).spawn(work);
             thread.map_err(|_| SqlError::internal("no thread for a reader"))
         };
         for i in 0..readers.pooled.len() {

@@ -17,6 +17,7 @@ use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::names::{quoted, storage_name};
 use crate::programs::Ready;
+use crate::routine::Scene;
 use crate::{compile, keys, own, write};
 
 /// Runs generated text around a compiled expression, its parameters bound as the owner's.
@@ -295,12 +296,13 @@ pub(super) fn run(
     let session = Session::of_role(role);
     let literals = Literals::default();
     let facts = Facts { session: &session, literals: &literals, params: &[], now: desk.now };
-    match Ready::new(compile::statement(statement, catalog, role, search_path, desk.expressions())?, catalog) {
+    let ready = Ready::new(compile::statement(statement, catalog, role, search_path, desk.expressions())?, catalog);
+    Scene::writing(desk, &session, search_path).enter(|| match ready {
         Ready::Read(ready) => own::read(desk.connection, &ready, &facts).map(drop),
         Ready::Write(ready) => match write::run(desk, &ready, &facts, None, None) {
             Ok(_) => Ok(()),
             Err(basalt_engine::RunError::Sql(error)) => Err(error),
             Err(other) => Err(SqlError::internal(format!("a statement of a migration ended with {other:?}"))),
         },
-    }
+    })
 }

@@ -117,9 +117,9 @@ impl Work<'_> {
     pub(super) fn is_hidden(&self, columns: &[i16], by_program: bool) -> bool {
         let catalog = self.desk.catalog();
         by_program
-            || catalog
-                .relation_by_oid(self.program.table.relation)
-                .is_some_and(|relation| compile::hides_values(&catalog, self.facts.session.role.as_str(), relation, columns))
+            || catalog.relation_by_oid(self.program.table.relation).is_some_and(|relation| {
+                compile::hides_values(&catalog, self.facts.session.current_user().as_str(), relation, columns)
+            })
     }
 
     pub(super) fn values<'v>(&self, columns: &[i16], row: &'v [Value]) -> Result<Vec<&'v Value>, SqlError> {

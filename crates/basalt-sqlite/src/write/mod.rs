@@ -34,6 +34,7 @@ use basalt_types::{SqlError, SqlState, Value};
 use crate::bind::{self, Facts, RowFacts};
 use crate::commit::Desk;
 use crate::programs::ReadyWrite;
+use crate::routine;
 use row::Row;
 
 pub(crate) use trigger::check as check_trigger;
@@ -51,7 +52,7 @@ pub(crate) struct Written {
 }
 
 /// Triggers may write, whose triggers may write: deeper than this is 54001.
-const DEEPEST: u32 = 24;
+const DEEPEST: u32 = 200;
 
 /// One statement while it runs.
 struct Work<'a> {
@@ -89,6 +90,14 @@ pub(crate) fn run(
         Some(most) if written.affected > most => Err(RunError::TooManyAffected(written.affected)),
         _ => Ok(written),
     }
+}
+
+/// Runs a write of a routine that stands `depth` deep.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_inside(desk: &Desk<'_>, ready: &ReadyWrite, facts: &Facts<'_>, depth: u32) -> Result<Written, SqlError> {
+    run_at(desk, &ready.program, facts, None, depth)
 }
 
 fn run_at(
@@ -139,8 +148,9 @@ pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<A
     let context = desk.connection.context();
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now: desk.now };
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
+    let path = routine::path_of(&run.session);
     context.guard(&ready.tables);
-    let result = show::answer(desk, run, ready, &facts);
+    let result = routine::Scene::writing(desk, &run.session, &path).enter(|| show::answer(desk, run, ready, &facts));
     context.set_shapes(None);
     context.unguard();
     result

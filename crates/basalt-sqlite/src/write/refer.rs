@@ -85,7 +85,7 @@ impl Work<'_> {
             },
         )?;
         let mut session = self.facts.session.clone();
-        session.role = RoleName::new(child.owner.as_str());
+        session.acting = Some(RoleName::new(child.owner.as_str()));
         let facts = Facts { params, session: &session, ..*self.facts };
         let changes = self.act_out(&program, &facts)?;
         if !changes.is_empty() {

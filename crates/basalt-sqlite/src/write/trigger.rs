@@ -22,6 +22,7 @@ use crate::commit::Desk;
 use crate::compile;
 use crate::own;
 use crate::programs::{Ready, ReadyRead};
+use crate::routine;
 
 const NEW: RangeId = RangeId(0);
 const OLD: RangeId = RangeId(1);
@@ -131,7 +132,7 @@ impl Work<'_> {
         old: Option<&[Value]>,
     ) -> Result<Option<Vec<Value>>, SqlError> {
         let function = function_of(catalog, trigger)?;
-        let role = if function.security_definer { function.owner.as_str() } else { self.facts.session.role.as_str() };
+        let role = if function.security_definer { function.owner.as_str() } else { self.facts.session.current_user().as_str() };
         let compiled = self.kept(catalog, relation, trigger, role)?;
         let columns = relation.columns.len();
         let row = |values: Option<&[Value]>| values.map_or_else(|| vec![Value::Null; columns], <[Value]>::to_vec);
@@ -140,12 +141,18 @@ impl Work<'_> {
         values.extend(facts_of(catalog, relation, trigger, new.is_some(), old.is_some()));
         values.resize(compiled.width, Value::Null);
         let mut session = self.facts.session.clone();
-        session.role = basalt_types::RoleName::new(role);
+        session.acting = Some(basalt_types::RoleName::new(role));
         let mut run = Frame { work: self, session, values, found: compiled.found };
         // The statement's authorization does not bind a trigger's own statements: they were guarded for its role.
         let context = self.desk.connection.context();
         let paused = context.pause_guard();
-        let outcome = run.all(&compiled);
+        let path = function.search_path(role);
+        let inside = routine::current(context, |scene| {
+            let path = path.as_deref().unwrap_or(scene.search_path());
+            let session = run.session.clone();
+            scene.with(&session, path).enter(|| run.all(&compiled))
+        });
+        let outcome = inside.unwrap_or_else(|| Err(SqlError::internal("a trigger fired outside of a request")));
         context.resume_guard(paused);
         let values = run.values;
         Ok(match outcome? {

@@ -30,7 +30,7 @@ fn plan(db: &Db, sql: &str, output: Output) -> Arc<Plan> {
 fn user(id: &str) -> Session {
     let claims = serde_json::json!({ "sub": id, "role": "authenticated" });
     let serde_json::Value::Object(claims) = claims else { unreachable!() };
-    Session { role: RoleName::new("authenticated"), claims: Some(Arc::new(Claims::new(claims))), request: None }
+    Session { role: RoleName::new("authenticated"), claims: Some(Arc::new(Claims::new(claims))), request: None, acting: None }
 }
 
 fn run(plan: &Arc<Plan>, session: Session) -> Run {
