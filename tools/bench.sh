@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the release programs and measures Basalt against the bare server; arguments go to `basalt-bench run`.
 #
-#   tools/bench.sh                        all workloads on both engines, five rounds (about fifteen minutes)
+#   tools/bench.sh                        all workloads on both engines, five rounds, then the plot (about half an hour)
 #   tools/bench.sh --rounds 3 --only one_row,insert
 #   tools/bench.sh --engines sqlite         without PostgreSQL
+#   tools/bench.sh --growth 1000,100000   only the plot of a keyed read's time over these numbers of rows
 #   BENCH_WITHOUT_BASALT=1 tools/bench.sh  the constant and the bare server alone
 #
 # Exit code 1 when a ratio is below its floor. All traffic stays on 127.0.0.1.
@@ -32,5 +33,23 @@ if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
 fi
 echo "+ cargo build --release --locked ${programs[*]}" >&2
 cargo build --release --locked "${programs[@]}"
-case " $* " in *" --engines "*) ;; *) [ -n "${BENCH_WITHOUT_BASALT:-}" ] || arguments+=(--engines sqlite,postgres) ;; esac
-exec "$target/release/basalt-bench" run "${arguments[@]}" "$@"
+if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
+    case " $* " in *" --engines "*) ;; *) arguments+=(--engines sqlite,postgres) ;; esac
+    if pgbouncer=$(PATH="$PATH:/usr/sbin" command -v pgbouncer); then
+        arguments+=(--pgbouncer "$pgbouncer")
+    else
+        echo 'bench: without PgBouncer, which is not installed (tools/prepare.sh pgbouncer)' >&2
+    fi
+fi
+held=0
+"$target/release/basalt-bench" run "${arguments[@]}" "$@" || held=1
+# What was asked for by name is all that is wanted.
+case " $* " in
+    *" --only "* | *" --growth "*) ;;
+    *)
+        if [ -z "${BENCH_WITHOUT_BASALT:-}" ]; then
+            "$target/release/basalt-bench" run "${arguments[@]}" --rounds 3 --seconds 2 --growth 1000,10000,100000,1000000,10000000 || held=1
+        fi
+        ;;
+esac
+exit "$held"

@@ -2,6 +2,9 @@
 
 mod basalt;
 mod client;
+mod growth;
+mod pgbouncer;
+mod plot;
 mod postgres;
 mod process;
 mod report;
@@ -52,6 +55,9 @@ pub struct Options {
     /// PgBouncer's program: with it Basalt is measured through it too.
     #[arg(long)]
     pgbouncer: Option<PathBuf>,
+    /// Row counts, ascending: a keyed read is timed at each while one table grows, and the plot is drawn. Nothing else is measured.
+    #[arg(long, value_delimiter = ',', conflicts_with = "only")]
+    growth: Vec<u64>,
     /// Report a ratio below its floor without failing.
     #[arg(long)]
     no_floors: bool,
@@ -109,6 +115,11 @@ pub fn run(options: &Options) -> Result<Verdict, Failure> {
     }
     fs::create_dir_all(&fresh)?;
 
+    if !options.growth.is_empty() {
+        let verdict = growth::run(options, &wrk, &fresh)?;
+        fs::remove_dir_all(&fresh)?;
+        return Ok(if options.no_floors { Verdict::Held } else { verdict });
+    }
     let mut all = Verdict::Held;
     for engine in &options.engines {
         let verdict = match engine {
@@ -122,8 +133,10 @@ pub fn run(options: &Options) -> Result<Verdict, Failure> {
             }
             Engine::Postgres => {
                 let postgres = postgres::Postgres::start(options, &fresh)?;
-                let verdict = measure_all(options, *engine, &wrk, &chosen, postgres.servers(&fresh)?)?;
-                drop(postgres);
+                let pgbouncer = options.pgbouncer.as_deref().map(|program| postgres.pooler(program, &fresh)).transpose()?;
+                let servers = postgres.servers(&fresh, pgbouncer.as_ref())?;
+                let verdict = measure_all(options, *engine, &wrk, &chosen, servers)?;
+                drop((pgbouncer, postgres));
                 verdict
             }
         };
@@ -200,6 +213,7 @@ fn measure(options: &Options, workload: &Workload, servers: &[Server], table: &m
             scripts: &options.bench.join("wrk"),
             script: workload.name,
             connections: options.connections,
+            rows: crate::data::USERS,
             duration: Duration::from_secs(seconds),
             seed,
         };

@@ -8,6 +8,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -68,6 +69,16 @@ impl Basalt {
         Ok(basalt)
     }
 
+    /// Serves a copy of the project without rows, with its service key.
+    pub fn start_empty(program: &Path, project: &Path, copy: &Path, database: Option<&str>) -> Result<(Server, String), Failure> {
+        let program = program.canonicalize().map_err(|failure| format!("{}: {failure}", program.display()))?;
+        copy_folder(project, copy)?;
+        let basalt = Self { program, filled: copy.to_owned() };
+        let (process, address, keys) = basalt.serve(copy, database)?;
+        let token = token::sign(&keys.jwt_secret, &address);
+        Ok((Server { name: "Basalt", process, address, apikey: keys.anon, token }, keys.service_role))
+    }
+
     /// Serves a copy of the filled project, from a database if there is one.
     pub fn start(&self, name: &'static str, copy: &Path, database: Option<&str>) -> Result<Server, Failure> {
         copy_folder(&self.filled, copy)?;
@@ -119,36 +130,45 @@ impl Basalt {
     }
 }
 
-/// Inserts all rows in bulk as service_role. Posts come without ids, in order: the identity column must count them 1, 2, 3, ...
+/// Inserts all rows in bulk as service_role.
 fn fill(address: SocketAddr, key: &str) -> Result<(), Failure> {
+    fill_users(address, key, 1..=data::USERS)?;
+    // Posts come without ids, in order: the identity column must count them 1, 2, 3, ...
+    insert(address, key, "posts", 1..=data::POSTS, &|out, id| data::post_json(out, &data::post(id), false))
+}
+
+/// Inserts the people with these ids in bulk as service_role.
+pub fn fill_users(address: SocketAddr, key: &str, ids: RangeInclusive<u64>) -> Result<(), Failure> {
+    insert(address, key, "users", ids, &|out, id| data::user_json(out, &data::user(id)))
+}
+
+fn insert(
+    address: SocketAddr,
+    key: &str,
+    table: &str,
+    ids: RangeInclusive<u64>,
+    write: &dyn Fn(&mut Vec<u8>, u64),
+) -> Result<(), Failure> {
     let mut client = Client::connect(address)?;
-    let mut insert = |table: &str, count: u64, write: &dyn Fn(&mut Vec<u8>, u64)| -> Result<(), Failure> {
-        let mut from = 1;
-        while from <= count {
-            let until = (from + BATCH).min(count + 1);
-            let mut body = Vec::with_capacity(512 * BATCH as usize);
-            for id in from..until {
-                body.push(if id == from { b'[' } else { b',' });
-                write(&mut body, id);
-            }
-            body.push(b']');
-            let bearer = format!("Bearer {key}");
-            let headers = [
-                ("apikey", key),
-                ("authorization", bearer.as_str()),
-                ("content-type", "application/json"),
-                ("prefer", "return=minimal"),
-            ];
-            let answer = client.send("POST", &format!("/rest/v1/{table}"), &headers, &body)?;
-            if answer.status != 201 {
-                return Err(format!("filling {table}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
-            }
-            from = until;
+    let bearer = format!("Bearer {key}");
+    let headers =
+        [("apikey", key), ("authorization", bearer.as_str()), ("content-type", "application/json"), ("prefer", "return=minimal")];
+    let mut from = *ids.start();
+    while from <= *ids.end() {
+        let until = (from + BATCH).min(ids.end() + 1);
+        let mut body = Vec::with_capacity(512 * BATCH as usize);
+        for id in from..until {
+            body.push(if id == from { b'[' } else { b',' });
+            write(&mut body, id);
         }
-        Ok(())
-    };
-    insert("users", data::USERS, &|out, id| data::user_json(out, &data::user(id)))?;
-    insert("posts", data::POSTS, &|out, id| data::post_json(out, &data::post(id), false))
+        body.push(b']');
+        let answer = client.send("POST", &format!("/rest/v1/{table}"), &headers, &body)?;
+        if answer.status != 201 {
+            return Err(format!("filling {table}: {} {}", answer.status, String::from_utf8_lossy(&answer.body)).into());
+        }
+        from = until;
+    }
+    Ok(())
 }
 
 /// Changes with the program and with the project's files.

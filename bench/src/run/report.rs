@@ -157,7 +157,7 @@ impl Line {
 }
 
 /// What the figures were measured on.
-fn machine() -> Vec<String> {
+pub fn machine() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = read("/proc/cpuinfo")

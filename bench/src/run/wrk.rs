@@ -13,6 +13,8 @@ pub struct Load<'a> {
     /// The script's name without its ending.
     pub script: &'a str,
     pub connections: usize,
+    /// Ids that are asked for are at most this.
+    pub rows: u64,
     pub duration: Duration,
     /// Decides which requests are made up.
     pub seed: u64,
@@ -41,7 +43,7 @@ impl Load<'_> {
     /// Drives one server.
     pub fn drive(&self, server: &Server) -> std::result::Result<Result, Failure> {
         let output = Command::new("wrk")
-            .arg("-t2")
+            .arg(format!("-t{}", self.connections.min(2)))
             .arg(format!("-c{}", self.connections))
             .arg(format!("-d{}s", self.duration.as_secs()))
             .arg("-s")
@@ -51,6 +53,7 @@ impl Load<'_> {
             .env("BENCH_APIKEY", &server.apikey)
             .env("BENCH_TOKEN", &server.token)
             .env("BENCH_SEED", self.seed.to_string())
+            .env("BENCH_ROWS", self.rows.to_string())
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse(&text).ok_or_else(|| format!("wrk said: {text}{}", String::from_utf8_lossy(&output.stderr)).into())
