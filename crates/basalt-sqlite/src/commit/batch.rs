@@ -1,4 +1,8 @@
-//! One batch: savepoints, one commit, and what happens when it cannot be.
+//! One batch: its jobs one after the other, one commit, and what happens when it cannot be.
+//!
+//! A savepoint costs a job about as much as one of its statements (SQLite copies each page it touches), and is needed only when a job
+//! fails after it has written something. Jobs whose kind is not known to do that ([`Habit::is_clean`](super::Habit::is_clean)) have
+//! none; if one does it all the same, the whole batch is taken back and runs again with a savepoint for every job.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -25,6 +29,17 @@ enum Outcome {
     AllLost(Option<RunError>),
     /// It takes longer than a batch allows one job, and was taken back: it is to run alone.
     TooLong,
+    /// It failed without a savepoint and has written: the batch is to be taken back.
+    Traces,
+}
+
+/// Which jobs of a batch get a savepoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Savepoints {
+    /// Those that may need it.
+    Some,
+    /// All.
+    All,
 }
 
 /// The longest one job may take among others.
@@ -35,13 +50,14 @@ impl Writer {
     #[allow(clippy::disallowed_methods)] // monotonic time: whether a rest is over
     pub(super) fn run(&mut self, jobs: Vec<Job>) {
         let mut waiting = self.accept(jobs);
+        let mut savepoints = Savepoints::Some;
         while !waiting.is_empty() {
             // A lone job needs no savepoint, but it holds the writer for as long as it takes.
             if waiting.len() == 1 && self.turns.may_hold(Instant::now()) {
                 waiting.into_iter().for_each(|job| self.hold(job));
                 return;
             }
-            waiting = self.run_together(waiting);
+            waiting = self.run_together(waiting, &mut savepoints);
         }
     }
 
@@ -51,7 +67,7 @@ impl Writer {
         let tried = self.accept(jobs);
         if !tried.is_empty() {
             let began = Instant::now();
-            let back = self.run_together(tried);
+            let back = self.run_together(tried, &mut Savepoints::All);
             self.turns.give_back(back);
             let took = began.elapsed();
             if took > SLICE {
@@ -87,15 +103,19 @@ impl Writer {
         if took > SLICE || went_well {
             habit.note(took > SLICE);
         }
+        if went_well {
+            habit.went_well();
+        }
         if took > SLICE {
             self.turns.held(who, took);
             self.shared.counters.jobs_long.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Runs several jobs in one transaction. Those that did not get their turn in time are given back.
+    /// Runs several jobs in one transaction. Those that did not get their turn in time are given back; all are, when they have to run
+    /// again with savepoints.
     #[allow(clippy::disallowed_methods)] // monotonic time bounds a batch
-    fn run_together(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
+    fn run_together(&mut self, mut jobs: Vec<Job>, savepoints: &mut Savepoints) -> Vec<Job> {
         let started = Instant::now();
         let most = self.shared.options.max_queued_long_writes;
         if let Err(failure) = self.connection.execute("BEGIN IMMEDIATE") {
@@ -105,15 +125,22 @@ impl Writer {
         let mut done: Vec<(Job, Result<Boxed, RunError>)> = Vec::with_capacity(jobs.len());
         let mut waiting = VecDeque::from(std::mem::take(&mut jobs));
         while let Some(job) = waiting.pop_front() {
-            let outcome = self.run_in_savepoint(&job);
+            let outcome = self.run_among_others(&job, *savepoints);
             match &outcome {
                 Outcome::TooLong | Outcome::AllLost(None) => job.terms.habit.note(true),
                 Outcome::Done(Ok(_)) => job.terms.habit.note(false),
+                Outcome::Traces => job.terms.habit.left_traces(),
                 Outcome::Done(Err(_)) | Outcome::AllLost(Some(_)) => {}
             }
             match outcome {
                 Outcome::Done(answer) => done.push((job, answer)),
                 Outcome::TooLong => self.turns.put_alone(job, most),
+                Outcome::Traces => {
+                    self.rollback();
+                    self.shared.counters.jobs_again.fetch_add(done.len() as u64 + 1, Ordering::Relaxed);
+                    *savepoints = Savepoints::All;
+                    return done.into_iter().map(|(job, _)| job).chain([job]).chain(waiting).collect();
+                }
                 Outcome::AllLost(error) => {
                     // The culprit has its answer or its place in the other queue; those before it run again, alone.
                     match error {
@@ -190,11 +217,14 @@ impl Writer {
     }
 
     #[allow(clippy::disallowed_methods)] // monotonic time bounds a job's part of a batch
-    fn run_in_savepoint(&mut self, job: &Job) -> Outcome {
-        if let Err(failure) = self.connection.execute("SAVEPOINT job") {
+    fn run_among_others(&mut self, job: &Job, savepoints: Savepoints) -> Outcome {
+        let habit = &job.terms.habit;
+        let has_savepoint = savepoints == Savepoints::All || job.terms.rollback || !habit.is_clean();
+        if has_savepoint && let Err(failure) = self.connection.execute("SAVEPOINT job") {
             self.rollback();
             return Outcome::AllLost(Some(failure.to_sql().into()));
         }
+        let written = self.connection.db().total_changes();
         let slice = Instant::now() + SLICE;
         let desk = self.desk();
         let answer = self.run_task(&desk, job, slice.min(job.terms.deadline));
@@ -205,6 +235,16 @@ impl Writer {
         }
         let answer = answer.and_then(|value| self.check_keys(&desk).map(|()| value).map_err(RunError::from));
         drop(desk);
+        if !has_savepoint {
+            return match answer {
+                Err(_) if self.connection.db().total_changes() != written => Outcome::Traces,
+                Err(_) if is_too_long => Outcome::TooLong,
+                answer => Outcome::Done(answer),
+            };
+        }
+        if answer.is_ok() {
+            habit.went_well();
+        }
         let undone = if answer.is_err() || job.terms.rollback { self.connection.execute("ROLLBACK TO job") } else { Ok(()) };
         match undone.and_then(|()| self.connection.execute("RELEASE job")) {
             Ok(()) if is_too_long => Outcome::TooLong,

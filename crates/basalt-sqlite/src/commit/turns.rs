@@ -7,27 +7,59 @@
 //! alone, callers take turns.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Job, Kind};
 use crate::error;
 
-/// Whether a program's last run took longer than a batch allows.
-#[derive(Debug, Default)]
-pub(crate) struct Habit(AtomicBool);
+/// What earlier runs of a program tell about the next one.
+#[derive(Debug)]
+pub(crate) struct Habit {
+    /// The last run took longer than a batch allows.
+    is_slow: AtomicBool,
+    /// So many runs are still to have a savepoint of their own.
+    careful: AtomicU32,
+}
+
+impl Default for Habit {
+    fn default() -> Self {
+        Self { is_slow: AtomicBool::new(false), careful: AtomicU32::new(1) }
+    }
+}
+
+/// Runs with a savepoint after one that would have needed it.
+const CAREFUL_RUNS: u32 = 1000;
 
 impl Habit {
     /// Whether it did.
     pub(crate) fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_slow.load(Ordering::Relaxed)
     }
 
     /// Notes a run.
     pub(super) fn note(&self, is_slow: bool) {
         if self.is_slow() != is_slow {
-            self.0.store(is_slow, Ordering::Relaxed);
+            self.is_slow.store(is_slow, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a failure is expected to leave nothing behind: at first it is not.
+    pub(super) fn is_clean(&self) -> bool {
+        self.careful.load(Ordering::Relaxed) == 0
+    }
+
+    /// Notes a run that succeeded, under a savepoint or alone. Only the writer's thread counts, so nothing is lost between the two steps.
+    pub(super) fn went_well(&self) {
+        let left = self.careful.load(Ordering::Relaxed);
+        if left > 0 {
+            self.careful.store(left - 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes a run that failed after it had written.
+    pub(super) fn left_traces(&self) {
+        self.careful.store(CAREFUL_RUNS, Ordering::Relaxed);
     }
 }
 

@@ -94,21 +94,22 @@ fn among_innocents(
     within: Duration,
     arm: impl FnOnce(),
 ) -> Vec<Result<Answer, RunError>> {
+    let innocent = insert("t", &["id", "note"]);
+    let make = |number: usize| match number {
+        GUILTY => request(&db.engine, guilty, payload, within),
+        _ => request(&db.engine, &innocent, &format!(r#"{{"id":{number},"note":"note {number}"}}"#), PATIENCE),
+    };
+    in_one_batch(db, &make, arm)
+}
+
+/// Runs what `make` makes, all queued before the first is begun.
+fn in_one_batch(db: &Database, make: &(dyn Fn(usize) -> Run + Sync), arm: impl FnOnce()) -> Vec<Result<Answer, RunError>> {
     let holder = Holder::new();
     holder.hold(db);
     let answers = thread::scope(|scope| {
         let mut threads = Vec::new();
         for number in 0..=INNOCENT {
-            let is_guilty = number == GUILTY;
-            threads.push(scope.spawn(move || {
-                let run = if is_guilty {
-                    request(&db.engine, guilty, payload, within)
-                } else {
-                    let payload = format!(r#"{{"id":{number},"note":"note {number}"}}"#);
-                    request(&db.engine, &insert("t", &["id", "note"]), &payload, PATIENCE)
-                };
-                wait(db.engine.run(run))
-            }));
+            threads.push(scope.spawn(move || wait(db.engine.run(make(number)))));
             let deadline = Instant::now() + PATIENCE;
             while queued(db) <= number {
                 assert!(Instant::now() < deadline, "request {number} was not queued");
@@ -151,6 +152,49 @@ fn an_error_of_one_request_is_not_its_neighbours() {
         assert_eq!(db.number("select count(*) from public.children") + db.number("select count(*) from public.strict"), 0);
         db.close_and_check();
     }
+}
+
+#[test]
+fn a_batch_runs_again_with_savepoints_when_a_tried_program_fails_after_writing() {
+    let db = Database::new(TABLES);
+    // One plan each, as clients that ask the same again, and each has succeeded before.
+    let bad = request(&db.engine, &insert("strict", &["id", "parent"]), r#"{"id":1,"parent":1}"#, PATIENCE);
+    let good = request(&db.engine, &insert("t", &["id", "note"]), r#"{"id":999,"note":"first"}"#, PATIENCE);
+    assert_eq!(code(&wait(db.engine.run(bad.clone()))), "00000");
+    assert_eq!(code(&wait(db.engine.run(good.clone()))), "00000");
+    // 99 is no parent; the second time the program is known to fail so, and has its own savepoint from the beginning.
+    for (turn, repeated) in [(0, GUILTY as u64 + 1), (1, 0)] {
+        let (before, commits) = (db.counter("writes_repeated"), db.counter("commits"));
+        let make = |number: usize| match number {
+            GUILTY => Run { payload: Some(r#"{"id":2,"parent":99}"#.into()), ..bad.clone() },
+            _ => Run { payload: Some(format!(r#"{{"id":{0},"note":"note {0}"}}"#, turn * 100 + number).into()), ..good.clone() },
+        };
+        let answers = in_one_batch(&db, &make, || {});
+        for (number, answer) in answers.iter().enumerate() {
+            assert_eq!(code(answer), if number == GUILTY { "23503" } else { "00000" }, "request {number}: {answer:?}");
+        }
+        assert_eq!(db.counter("writes_repeated") - before, repeated, "turn {turn}");
+        assert_eq!(db.counter("commits") - commits, 2, "the holder's and one for all");
+    }
+    assert_eq!(db.number("select count(*) from public.t where id < 999"), 2 * INNOCENT as i64);
+    assert_eq!(db.number("select count(*) from public.strict"), 1);
+    db.close_and_check();
+}
+
+#[test]
+fn a_failure_before_the_first_change_takes_nothing_back() {
+    let db = Database::new(TABLES);
+    let good = request(&db.engine, &insert("t", &["id", "note"]), r#"{"id":1999,"note":"first"}"#, PATIENCE);
+    assert_eq!(code(&wait(db.engine.run(good.clone()))), "00000");
+    let before = db.counter("writes_repeated");
+    let make = |number: usize| {
+        let note = if number == GUILTY { "taken".to_owned() } else { format!("note {number}") };
+        Run { payload: Some(format!(r#"{{"id":{number},"note":"{note}"}}"#).into()), ..good.clone() }
+    };
+    let answers = in_one_batch(&db, &make, || {});
+    only_the_guilty(&db, &answers[..], "23505");
+    assert_eq!(db.counter("writes_repeated"), before);
+    db.close_and_check();
 }
 
 #[test]
