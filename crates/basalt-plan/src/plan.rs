@@ -166,6 +166,24 @@ pub enum Output {
     },
     /// `text/csv` with a header line, no newline at the end.
     Csv,
+    /// A FeatureCollection of what PostGIS' `ST_AsGeoJSON` makes of each row.
+    GeoJson,
+    /// What the database's own code makes of the rows, in any type.
+    Custom(Handler),
+}
+
+/// Code of the database's users that makes a body of a media type: see PostgREST's "Media Type Handlers".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Handler {
+    /// An aggregate over the rows.
+    Aggregate {
+        /// Which.
+        function: Oid,
+        /// The relation whose rows it takes; `None`: it takes any.
+        rows: Option<Oid>,
+    },
+    /// The function that is called: its value, of this domain, is the body.
+    Domain(Oid),
 }
 
 /// Which total is asked for.

@@ -412,6 +412,19 @@ impl<'a> FromSql<'a> for Lines<'a> {
     }
 }
 
+/// A body: a text, or what a media type handler made, in whatever type, as the server sends it in binary form.
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// What the planner says of a read: the first line of EXPLAIN.
 pub(crate) async fn planned(connection: &Connection, run: &Run, explain: &PgStatement) -> Result<Option<String>, SqlError> {
     let texts = binds(run, explain)?;
@@ -458,9 +471,9 @@ pub(crate) fn answer(row: &Row, run: &Run) -> Result<Answer, SqlError> {
         let n: Option<i64> = row.try_get(at).map_err(|e| error::of(&e))?;
         Ok(n.map(|n| u64::try_from(n).unwrap_or(0)))
     };
-    let body: Option<&str> = row.try_get(0).map_err(|e| error::of(&e))?;
+    let body: Option<Raw<'_>> = row.try_get(0).map_err(|e| error::of(&e))?;
     let rows = number(1)?.unwrap_or(0);
-    let body = Bytes::copy_from_slice(body.unwrap_or_default().as_bytes());
+    let body = Bytes::copy_from_slice(body.map_or(&[], |Raw(bytes)| bytes));
     let mut answer = Answer { body, rows, total: number(2)?, ..Answer::default() };
     if matches!(run.plan.action, Action::Write { .. }) {
         answer.inserted = number(3)?.unwrap_or(0);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::dialect::postgres::PgStatement;
-use basalt_plan::plan::Action;
+use basalt_plan::plan::{Action, Output};
 use basalt_types::pg::{self, oid};
 use basalt_types::{RoleName, SqlError, TypeRef, Value};
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub(crate) fn fits(run: &Run, statement: &PgStatement, shared: &Shared<'_>) -> b
         && !shared.is_code_dynamic
         && plan.max_affected.is_none()
         && statement.explain.is_none()
+        // A handler's value may be bytes, which are written otherwise as text.
+        && !matches!(plan.output, Output::Custom(_))
         && !request::is_checked_write(run)
 }
 

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::batch::reference::{members, scalar};
 use crate::error::RestError as Error;
-use crate::parse::media;
+use crate::parse::media::{self, Offer};
 use crate::parse::query::decode;
 use crate::parse::range;
 use crate::{Asked, Rest, STALE_TRIES, answered, literal, put};
@@ -202,7 +202,7 @@ impl Rest {
             return refused("A part of a batch has no cursor");
         }
         let bare = Asked { query, preferences: asked.preferences.clone(), said: std::sync::OnceLock::new(), ..*asked };
-        let media = media::negotiate(asked.headers, self.offer())?;
+        let media = media::negotiate(asked.headers, Offer::of_plans(self.config.plan_enabled))?;
         let Output::Array { .. } = media.output() else { return refused("Pages by cursor are JSON arrays") };
         if media.explain.is_some() || asked.preferences.count.is_some() || asked.headers.contains_key("range") {
             return refused("A count, a range or a plan does not go with a cursor");

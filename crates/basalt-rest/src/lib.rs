@@ -15,6 +15,7 @@ mod document;
 pub mod error;
 mod etag;
 mod exchange;
+mod handlers;
 mod near;
 mod nested;
 pub mod parse;
@@ -30,8 +31,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use basalt_catalog::Catalog;
 use basalt_engine::{Answer, Engine, Explain, Limits, Run};
-use basalt_plan::ask::Ask;
+use basalt_plan::ask::{Ask, Item};
 use basalt_plan::plan::{Action, Literal, Literals, Plan};
 use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{Session, SqlState};
@@ -71,6 +73,7 @@ pub struct Rest {
     engine: Arc<dyn Engine>,
     config: RestConfig,
     plans: Plans,
+    handlers: handlers::Kept,
     /// Requests under way, of the roles that may have so many.
     running: Vec<(String, usize, AtomicUsize)>,
     /// Unlike any other surface's of this process.
@@ -132,7 +135,7 @@ impl Rest {
     pub fn new(engine: Arc<dyn Engine>, config: RestConfig) -> Self {
         let plans = Plans::new(config.max_plans);
         let running = config.max_concurrent.iter().map(|(role, most)| (role.clone(), *most, AtomicUsize::new(0))).collect();
-        Self { engine, config, plans, running, id: near::next_id() }
+        Self { engine, config, plans, handlers: handlers::Kept::new(), running, id: near::next_id() }
     }
 
     /// Whether answers say how long they took: whoever verified the token then adds [`TokenTime`].
@@ -345,9 +348,15 @@ impl Rest {
         Ok(())
     }
 
-    /// What besides the ordinary forms this surface answers.
-    fn offer(&self) -> Offer {
-        Offer { plans: self.config.plan_enabled }
+    /// How the rows of a relation or function are answered. `shown`: what is selected of them.
+    fn negotiated(&self, asked: &Asked<'_>, (schema, name): (&str, &str), shown: &[Item]) -> Result<Media, Error> {
+        let catalog = self.engine.catalog();
+        let handlers = self.handlers.of(&catalog, &self.config.schemas);
+        let handlers = handlers.as_ref().map(|handlers| {
+            let is_whole = matches!(shown, [Item::Star]) && !is_represented(&catalog, schema, name);
+            handlers.offered(schema, name, is_whole)
+        });
+        parse::media::negotiate(asked.headers, Offer { plans: self.config.plan_enabled, handlers })
     }
 
     /// How a request's statement is run, but for what its plan says.
@@ -451,6 +460,13 @@ impl Rest {
         }
         Ok(allowed(&allow))
     }
+}
+
+/// Whether a relation has a column that is shown as something else than it is.
+fn is_represented(catalog: &Catalog, schema: &str, name: &str) -> bool {
+    let json = basalt_types::pg::oid::JSON;
+    let is_represented = |column: &basalt_catalog::Column| catalog.representation(column.type_ref().oid, json).is_some();
+    catalog.relation(schema, name).is_some_and(|relation| relation.columns.iter().any(is_represented))
 }
 
 /// The plan of a statement, as an answer.

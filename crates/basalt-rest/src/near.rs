@@ -313,7 +313,8 @@ impl Rest {
         values: &Values<'_>,
         fixed: &dyn Fn(&mut HeaderMap),
     ) -> Option<Shape> {
-        if self.plans.read_request(&self.engine.catalog()) {
+        let catalog = self.engine.catalog();
+        if self.plans.read_request(&catalog) || self.handlers.of(&catalog, &self.config.schemas).is_some() {
             return None;
         }
         let resource = path.strip_prefix('/').unwrap_or(path);
@@ -322,7 +323,9 @@ impl Rest {
             return None;
         }
         let (schema, names_schema) = self.schema(&Method::GET, headers).ok()?;
-        let media = media::negotiate(headers, self.offer()).ok().filter(|media| media.explain.is_none())?;
+        let media = media::negotiate(headers, media::Offer::of_plans(self.config.plan_enabled))
+            .ok()
+            .filter(|media| media.explain.is_none())?;
         let body = Bytes::new();
         let read = |query: &str| {
             let preferences = Preferences::default();

@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::json;
 
 use crate::error::RestError as Error;
-use crate::parse::media;
+use crate::parse::media::Media;
 use crate::parse::prefer::Request;
 use crate::parse::query::Params;
 use crate::parse::range::{self, Page};
@@ -23,9 +23,7 @@ impl Rest {
         if let Some((query, cursor)) = crate::cursor::split(asked.query) {
             return self.page(asked, name, &query, &cursor).await;
         }
-        let media = media::negotiate(asked.headers, self.offer());
-        let output = media.as_ref().map_or(Output::None, |m| m.output());
-        let ReadParts { ask, literals, mut params, page, .. } = self.read_ask(asked, name, output)?;
+        let (ReadParts { ask, literals, mut params, page, .. }, media) = self.read_as(asked, name)?;
         // Unknown names are told before unacceptable types and preferences.
         asked.ended(Stage::Parse);
         let plan = asked.planned(self.plan(asked.session, &ask))?;
@@ -70,6 +68,15 @@ impl Rest {
             put(headers, WARNING, &warning(&params.legacy));
         }
         Ok(response)
+    }
+
+    /// What the request's parameters ask, and how it is answered.
+    fn read_as(&self, asked: &Asked<'_>, name: &str) -> Result<(ReadParts, Result<Media, Error>), Error> {
+        let mut parts = self.read_ask(asked, name, Output::None)?;
+        let Ask::Read(ask) = &mut parts.ask else { return Err(Error::Stale) };
+        let media = self.negotiated(asked, (asked.schema, name), &ask.node.select);
+        ask.output = media.as_ref().map_or(Output::None, |m| m.output_of(asked.method));
+        Ok((parts, media))
     }
 
     /// What the request's parameters ask.

@@ -14,7 +14,6 @@ use http::{Method, Response, StatusCode};
 
 use crate::error::RestError as Error;
 use crate::parse::arguments::{self, Given};
-use crate::parse::media;
 use crate::parse::prefer::Request;
 use crate::parse::query::{self, Params};
 use crate::parse::range;
@@ -57,10 +56,10 @@ impl Rest {
         }
         self.bound(&mut params, page, &mut literals);
         let (arguments, payload) = passed(function, given, names, &mut literals);
-        let media = media::negotiate(asked.headers, self.offer());
         let node = std::mem::take(&mut params.node);
+        let (result, returned) = resolve::result(&catalog, function);
+        let media = self.negotiated(asked, (asked.schema, &returned), &node.select);
         let bound = asked.preferences.bound();
-        let result = resolve::result(&catalog, function);
         let ask = Ask::Call(CallAsk {
             schema: asked.schema.to_owned(),
             function: function.oid,
@@ -68,7 +67,7 @@ impl Rest {
             is_safe: !is_post,
             node,
             count: asked.preferences.count(),
-            output: media.as_ref().map_or(basalt_plan::plan::Output::None, |m| m.output()),
+            output: media.as_ref().map_or(basalt_plan::plan::Output::None, |m| m.output_of(asked.method)),
             max_affected: bound.and_then(|bound| u64::try_from(bound).ok()),
         });
         asked.ended(Stage::Parse);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use basalt_engine::Explain;
-use basalt_plan::ask::{Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, Resolution, Returning, UpdateAsk};
+use basalt_plan::ask::{
+    Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, ReadAsk, Resolution, Returning, UpdateAsk,
+};
 use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
 use basalt_types::{TypeRef, pg};
 use bytes::Bytes;
@@ -154,7 +156,8 @@ impl Rest {
             match output {
                 Output::Object { .. } => return Err(Error::NotSingular(0)),
                 Output::Csv => (Bytes::from_static(b"\n"), 0),
-                _ => (Bytes::from_static(b"[]"), 0),
+                Output::GeoJson | Output::Custom(_) => (self.of_no_rows(asked, name, output).await?, 0),
+                Output::None | Output::Array { .. } => (Bytes::from_static(b"[]"), 0),
             }
         } else {
             let terms = bounded(self.terms(asked, &media), bound);
@@ -170,6 +173,17 @@ impl Rest {
         let total = asked.preferences.counts_written().then_some(rows);
         let shown = range::content_range(0, rows.checked_sub(1), total);
         Ok(self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update))
+    }
+
+    /// What the database's own code makes of no rows.
+    async fn of_no_rows(&self, asked: &Asked<'_>, name: &str, output: Output) -> Result<Bytes, Error> {
+        let mut literals = Literals::default();
+        let limit = Some(crate::literal(&mut literals, "0".to_owned()));
+        let node = Node { select: vec![Item::Star], limit, ..Node::default() };
+        let (schema, relation) = (asked.schema.to_owned(), name.to_owned());
+        let ask = Ask::Read(ReadAsk { schema, relation, node, count: Count::None, output });
+        let plan = self.plan(asked.session, &ask)?;
+        Ok(self.run(asked, (&ask, plan), literals, None, Terms::default()).await?.body)
     }
 
     pub(crate) async fn delete(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
@@ -246,8 +260,8 @@ impl Rest {
         let mut literals = Literals::default();
         let mut params = self.params(asked, &mut literals)?;
         let page = range::page(params.limit, params.offset, None)?;
-        let media = media::negotiate(asked.headers, self.offer());
         let mut node = std::mem::take(&mut params.node);
+        let media = self.negotiated(asked, (asked.schema, name), &node.select);
         let target = Node { filters: std::mem::take(&mut node.filters), ..Node::default() };
         unlimited(&mut node);
         let is_singular = media.as_ref().is_ok_and(|m| m.is_singular());

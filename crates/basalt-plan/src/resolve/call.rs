@@ -166,9 +166,14 @@ pub(super) struct Returned<'c> {
     relation: Cow<'c, Relation>,
 }
 
-/// The shape of a function's result.
-pub fn result(catalog: &Catalog, function: &Function) -> CallResult {
-    result_of(catalog, function).result
+/// The shape of a function's result, and the name of what it returns: of a composite type or table, else its own.
+pub fn result<'c>(catalog: &'c Catalog, function: &'c Function) -> (CallResult, Cow<'c, str>) {
+    let returned = result_of(catalog, function);
+    let name = match returned.relation {
+        Cow::Borrowed(relation) => Cow::Borrowed(relation.name.as_str()),
+        Cow::Owned(relation) => Cow::Owned(relation.name),
+    };
+    (returned.result, name)
 }
 
 /// Describes the result of an ask's function.

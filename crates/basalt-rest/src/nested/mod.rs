@@ -117,7 +117,8 @@ impl Rest {
         let media = media?;
         let is_shown = asked.preferences.returns == Some(Return::Representation);
         let rows = tree.levels.first().map_or(0, |level| level.rows.len());
-        if is_shown && (media.output() == Output::Csv || media.explain.is_some()) {
+        let is_json = matches!(media.output(), Output::Array { .. } | Output::Object { .. });
+        if is_shown && (!is_json || media.explain.is_some()) {
             return Err(Error::MediaType("rows with related rows are shown as JSON".to_owned()));
         }
         if is_shown && key.is_empty() {
@@ -301,7 +302,7 @@ fn keyed(first: usize, key: Vec<String>, (step, row): (usize, usize)) -> Fill {
 /// The rows that were read one by one, as one body.
 fn shown(media: &Media, answers: &[Answer]) -> Bytes {
     let separator: &[u8] = match media.output() {
-        Output::Object { .. } | Output::None | Output::Csv => {
+        Output::Object { .. } | Output::None | Output::Csv | Output::GeoJson | Output::Custom(_) => {
             return answers.first().map(|answer| answer.body.clone()).unwrap_or_default();
         }
         Output::Array { strip_nulls: true } => b",",

@@ -7,10 +7,12 @@
 use std::cmp::Reverse;
 
 use basalt_engine::Explain;
-use basalt_plan::plan::Output;
+use basalt_plan::plan::{Handler, Output};
+use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::error::RestError;
+use crate::handlers::Offered;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub enum Form {
     Object,
     ObjectStripped,
     Csv,
+    GeoJson,
+    /// What code of the database makes of them.
+    Custom(Handler),
 }
 
 impl Form {
@@ -32,6 +37,8 @@ impl Form {
             Self::Object => "application/vnd.pgrst.object+json",
             Self::ObjectStripped => "application/vnd.pgrst.object+json;nulls=stripped",
             Self::Csv => "text/csv",
+            Self::GeoJson => "application/geo+json",
+            Self::Custom(_) => "application/octet-stream",
         }
     }
 
@@ -42,6 +49,8 @@ impl Form {
             Self::Object => "application/vnd.pgrst.object+json; charset=utf-8",
             Self::ObjectStripped => "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8",
+            Self::GeoJson => "application/geo+json; charset=utf-8",
+            Self::Custom(_) => "application/octet-stream",
         }
     }
 }
@@ -75,6 +84,16 @@ impl Media {
             Form::Object => Output::Object { strip_nulls: false },
             Form::ObjectStripped => Output::Object { strip_nulls: true },
             Form::Csv => Output::Csv,
+            Form::GeoJson => Output::GeoJson,
+            Form::Custom(handler) => Output::Custom(handler),
+        }
+    }
+
+    /// The same for a method. HEAD runs no code of the database for a body that it does not show.
+    pub fn output_of(&self, method: &Method) -> Output {
+        match self.form {
+            Form::GeoJson | Form::Custom(_) if *method == Method::HEAD => Output::None,
+            _ => self.output(),
         }
     }
 
@@ -85,22 +104,31 @@ impl Media {
 }
 
 /// What besides the ordinary forms may be answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Offer {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Offer<'h> {
     /// Plans of statements.
     pub plans: bool,
+    /// What code of the database answers.
+    pub(crate) handlers: Option<Offered<'h>>,
+}
+
+impl Offer<'_> {
+    /// The ordinary forms, and plans of statements if there are.
+    pub fn of_plans(plans: bool) -> Self {
+        Self { plans, handlers: None }
+    }
 }
 
 /// The first acceptable type that tables have.
 ///
 /// # Errors
 /// PGRST107 with the acceptable ones, when there is none.
-pub fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Media, RestError> {
-    let Some(value) = headers.get(ACCEPT) else { return Ok(Media::of(Form::Json)) };
-    if matches!(value.as_bytes(), b"*/*" | b"application/json" | b"") {
+pub fn negotiate(headers: &HeaderMap, offer: Offer<'_>) -> Result<Media, RestError> {
+    let value = headers.get(ACCEPT).map_or(b"*/*".as_slice(), HeaderValue::as_bytes);
+    if matches!(value, b"*/*" | b"application/json" | b"") && offer.handlers.is_none() {
         return Ok(Media::of(Form::Json));
     }
-    let accepted = accepted(&String::from_utf8_lossy(value.as_bytes()));
+    let accepted = accepted(&String::from_utf8_lossy(if value.is_empty() { b"*/*" } else { value }));
     accepted.iter().find_map(|t| offered(t, offer)).ok_or_else(|| refused(&accepted))
 }
 
@@ -141,17 +169,35 @@ fn refused(accepted: &[Accepted]) -> RestError {
     RestError::MediaType(accepted.iter().map(Accepted::shown).collect::<Vec<_>>().join(", "))
 }
 
-fn offered(accepted: &Accepted, offer: Offer) -> Option<Media> {
+fn offered(accepted: &Accepted, offer: Offer<'_>) -> Option<Media> {
+    // The types of our own are nobody else's.
+    let is_ours =
+        matches!(accepted.kind, Kind::Plan { .. } | Kind::Form(Form::Object | Form::ObjectStripped | Form::ArrayStripped));
+    if let Some(found) = offer.handlers.filter(|_| !is_ours).and_then(|all| all.find(&accepted.shown()).cloned()) {
+        return Some(Media { form: Form::Custom(found.handler), explain: None, named: Some(found.content_type) });
+    }
     match &accepted.kind {
         Kind::Form(form) => Some(Media::of(*form)),
         Kind::Any => Some(Media::of(Form::Json)),
         Kind::Plan { of, explain } if offer.plans => {
-            let inner = offered(of, Offer { plans: false })?;
+            let inner = offered(of, Offer { plans: false, ..offer })?;
             let named = HeaderValue::from_str(&format!("{}; charset=utf-8", accepted.shown())).ok()?;
             Some(Media { form: inner.form, explain: Some(*explain), named: Some(named) })
         }
         Kind::Plan { .. } | Kind::OpenApi { .. } | Kind::Known(_) | Kind::Other => None,
     }
+}
+
+/// A type as handlers are kept by it: without the parameters that have no meaning.
+pub(crate) fn named(text: &str) -> String {
+    Accepted::of(text, 0).shown()
+}
+
+/// The `Content-Type` of a type; `None` for what is no header.
+pub(crate) fn content_type_of(text: &str) -> Option<HeaderValue> {
+    let read = Accepted::of(text, 0);
+    let has_charset = !matches!(read.kind, Kind::Known("application/octet-stream") | Kind::Other);
+    HeaderValue::from_str(&format!("{}{}", read.shown(), if has_charset { "; charset=utf-8" } else { "" })).ok()
 }
 
 /// A type of an `Accept` header.
@@ -217,7 +263,7 @@ impl Accepted {
             "application/vnd.pgrst.array+json" | "application/vnd.pgrst.array" => Kind::Form(Form::Json),
             "*/*" => Kind::Any,
             "application/openapi+json" => Kind::OpenApi { version: param("version").map(str::to_owned) },
-            "application/geo+json" => Kind::Known("application/geo+json"),
+            "application/geo+json" => Kind::Form(Form::GeoJson),
             "text/plain" => Kind::Known("text/plain"),
             "text/xml" => Kind::Known("text/xml"),
             "application/octet-stream" => Kind::Known("application/octet-stream"),

@@ -70,7 +70,7 @@ proptest! {
                 headers.insert(name, value.clone());
             }
         }
-        let _ = media::negotiate(&headers, media::Offer { plans: true });
+        let _ = media::negotiate(&headers, media::Offer::of_plans(true));
         let _ = media::body_type(&headers);
         let _ = prefer::Preferences::of(&headers);
         let _ = range::page(Some(Some(5)), Some(Some(3)), Some(&headers));

@@ -180,7 +180,8 @@ pub(crate) fn write_rows(
     }
     while statement.step()? {
         match output {
-            Output::None => {}
+            // What SQLite has no code for is refused before.
+            Output::None | Output::GeoJson | Output::Custom(_) => {}
             Output::Array { .. } => {
                 if count > 0 {
                     buffer.extend_from_slice(encoder.separator());

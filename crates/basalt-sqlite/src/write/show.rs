@@ -90,7 +90,8 @@ fn render(returned: &[Vec<Value>], shapes: &Shapes, run: &Run, body: &mut Vec<u8
     let limit = run.limits.max_response_bytes;
     let mut scratch = String::new();
     match run.plan.output {
-        Output::None => {}
+        // What SQLite has no code for is refused before.
+        Output::None | Output::GeoJson | Output::Custom(_) => {}
         Output::Array { .. } => {
             body.push(b'[');
             for (i, row) in returned.iter().enumerate() {

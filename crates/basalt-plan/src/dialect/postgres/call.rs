@@ -5,7 +5,7 @@
 
 use basalt_catalog::{Catalog, Function};
 use basalt_types::pg::oid;
-use basalt_types::{Oid, SqlError, TypeRef};
+use basalt_types::{SqlError, TypeRef};
 
 use super::PgBind;
 use super::printer::{Names, Printer};
@@ -22,7 +22,7 @@ impl Printer<'_> {
         self.raw(if call.columns.is_empty() { " AS (" } else { ") AS (" });
         self.call(call)?;
         self.raw(") SELECT ");
-        self.call_body(call.result, plan);
+        self.call_body(call.result, plan)?;
         self.raw(" AS body, ");
         self.raw(if call.result.is_single() { "1::bigint" } else { "count(*)" });
         self.raw(" AS rows, ");
@@ -80,8 +80,7 @@ impl Printer<'_> {
 
     /// `"schema"."function"("a" := …)`.
     fn called(&mut self, function: &Function, arguments: &CallArguments) {
-        let schema = self.catalog.schema_by_oid(Oid(function.schema)).map_or("public", |s| s.name.as_str()).to_owned();
-        self.ident(&schema).raw(".").ident(&function.name).raw("(");
+        self.function(function).raw("(");
         match arguments {
             CallArguments::None => {}
             CallArguments::Body(ty) => {
@@ -117,10 +116,14 @@ impl Printer<'_> {
     }
 
     /// The aggregate that makes the body of a result: a single value or row is not in a list.
-    fn call_body(&mut self, result: CallResult, plan: &Plan) {
+    fn call_body(&mut self, result: CallResult, plan: &Plan) -> Result<(), SqlError> {
         let strip = match plan.output {
             Output::Array { strip_nulls } | Output::Object { strip_nulls } => strip_nulls,
-            _ => return super::body(self, plan.output),
+            Output::Custom(handler) => {
+                let is_value = matches!(result, CallResult::Scalar | CallResult::Void);
+                return super::handled(self, handler, plan.names.first().filter(|_| is_value).map(String::as_str));
+            }
+            Output::None | Output::Csv | Output::GeoJson => return super::body(self, plan.output),
         };
         let is_object = matches!(plan.output, Output::Object { .. });
         let is_value = matches!(result, CallResult::Scalar | CallResult::Void) || result == CallResult::Scalars && !is_object;
@@ -131,6 +134,7 @@ impl Printer<'_> {
         }
         self.raw(if is_one { ")->0" } else { ")" }).raw(if strip { ")" } else { "" });
         self.raw(if is_one { ", 'null')::text" } else { ", '[]')::text" });
+        Ok(())
     }
 }
 

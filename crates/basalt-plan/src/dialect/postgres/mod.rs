@@ -1,6 +1,6 @@
 //! The PostgreSQL dialect: plans as one statement each, unguarded, since PostgreSQL enforces grants and policies itself.
 //!
-//! The statement answers one row: `body` (text in the plan's output format), `rows` (rows in the body, or rows affected), `total`
+//! The statement answers one row: `body` (text in the plan's output format; of a media type handler of the database, what type it has), `rows` (rows in the body, or rows affected), `total`
 //! (bigint, NULL unless a count was asked); that of a write also `inserted` (bigint: rows that met no existing one) and `location` (text[]:
 //! the first written row's key, in the order of the plan's `location`, NULL unless asked). Where code of the users may set them, `status` and
 //! `headers` (text) follow: what is to be said in place of the response's own. Run it in a transaction that has set role and
@@ -17,9 +17,9 @@ mod write;
 use basalt_catalog::Catalog;
 use basalt_sql::typed::{Body, Expr, ExprKind, Query, Target};
 use basalt_types::pg::oid;
-use basalt_types::{SqlError, TypeRef, Value};
+use basalt_types::{SqlError, SqlState, TypeRef, Value};
 
-use crate::plan::{Action, Count, Output, Plan};
+use crate::plan::{Action, Count, Handler, Output, Plan};
 pub use call::may_respond;
 use printer::Printer;
 
@@ -78,7 +78,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
     match &plan.action {
         Action::Read { query, for_count } => {
             printer.raw("SELECT ");
-            body(&mut printer, plan.output);
+            body(&mut printer, plan.output)?;
             printer.raw(" AS body, count(*) AS rows, ");
             match for_count {
                 Some(count) if plan.count == Count::Estimated => {
@@ -110,7 +110,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
                     printer.raw("''::text AS body");
                 }
                 output => {
-                    body(&mut printer, output);
+                    body(&mut printer, output)?;
                     printer.raw(" AS body");
                 }
             }
@@ -186,7 +186,7 @@ fn rows_only(count: &Query) -> Query {
 }
 
 /// The aggregate that makes the body of rows `_t`.
-fn body(printer: &mut Printer<'_>, output: Output) {
+fn body(printer: &mut Printer<'_>, output: Output) -> Result<(), SqlError> {
     printer.raw(match output {
         Output::None => "''::text",
         Output::Array { strip_nulls: false } => "coalesce(json_agg(_t), '[]')::text",
@@ -197,5 +197,38 @@ fn body(printer: &mut Printer<'_>, output: Output) {
             "coalesce((SELECT string_agg(k, ',') FROM (SELECT json_object_keys((json_agg(_t)->0)) AS k) AS keys), '') || E'\\n' || \
              coalesce(string_agg(substring(_t::text, 2, length(_t::text) - 2), E'\\n'), '')"
         }
+        Output::GeoJson => {
+            "json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(_t)::json), '[]'))::text"
+        }
+        Output::Custom(handler) => return handled(printer, handler, None),
     });
+    Ok(())
+}
+
+/// What a handler makes of rows `_t`, or of their only column when they are values. Not as text: bytes stay bytes.
+fn handled(printer: &mut Printer<'_>, handler: Handler, value: Option<&str>) -> Result<(), SqlError> {
+    let gone = || SqlError::new(SqlState::UNDEFINED_FUNCTION, "the handler of this media type does not exist any more");
+    let value = |printer: &mut Printer<'_>| {
+        printer.raw("_t");
+        if let Some(column) = value {
+            printer.raw(".").ident(column);
+        }
+    };
+    match handler {
+        Handler::Aggregate { function, rows } => {
+            let function = printer.catalog.function_by_oid(function).ok_or_else(gone)?;
+            printer.function(function).raw("(");
+            value(printer);
+            if let Some(rows) = rows {
+                printer.raw("::").table(rows)?;
+            }
+            printer.raw(")");
+        }
+        Handler::Domain(ty) => {
+            printer.raw("(");
+            value(printer);
+            printer.raw(")::").type_name(TypeRef::of(ty));
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use basalt_catalog::{Catalog, Relation};
+use basalt_catalog::{Catalog, Function, Relation};
 use basalt_sql::typed::RangeId;
 use basalt_types::pg;
 use basalt_types::{Oid, SqlError, TypeRef, Value};
@@ -106,6 +106,12 @@ impl<'a> Printer<'a> {
         let schema = self.catalog.schema_by_oid(Oid(relation.schema)).map_or("public", |s| s.name.as_str());
         let name = &relation.name;
         Ok(self.ident(schema).raw(".").ident(name))
+    }
+
+    /// `"schema"."function"`.
+    pub fn function(&mut self, function: &Function) -> &mut Self {
+        let schema = self.catalog.schema_by_oid(Oid(function.schema)).map_or("public", |s| s.name.as_str());
+        self.ident(schema).raw(".").ident(&function.name)
     }
 
     pub fn column(&mut self, range: RangeId, column: i16) -> Result<(), SqlError> {

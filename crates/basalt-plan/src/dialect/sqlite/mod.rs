@@ -60,6 +60,17 @@ pub struct Context<'a> {
 /// # Errors
 /// What the guard refuses (42501, 42P17), and 0A000 for what SQLite cannot do, by name.
 pub fn compile(plan: &Plan, context: &Context<'_>) -> Result<Program, SqlError> {
+    match plan.output {
+        // As a server without PostGIS says.
+        Output::GeoJson => {
+            let error = SqlError::new(SqlState::UNDEFINED_FUNCTION, "function st_asgeojson(record) does not exist");
+            return Err(
+                error.hint("No function matches the given name and argument types. You might need to add explicit type casts.")
+            );
+        }
+        Output::Custom(_) => return Err(SqlError::unsupported("media type handlers")),
+        Output::None | Output::Array { .. } | Output::Object { .. } | Output::Csv => {}
+    }
     match &plan.action {
         Action::Read { query, for_count } => {
             let program = read::read(query, for_count.as_deref(), Vec::new(), context)?;

@@ -3,7 +3,7 @@ use super::*;
 fn asked(accept: &str, plans: bool) -> Result<(String, bool), String> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_str(accept).expect("a header"));
-    match negotiate(&headers, Offer { plans }) {
+    match negotiate(&headers, Offer::of_plans(plans)) {
         Ok(media) => Ok((media.content_type().to_str().expect("text").to_owned(), media.explain.is_some())),
         Err(error) => Err(error.to_string()),
     }
