@@ -60,8 +60,13 @@ impl Target {
     /// Connects; the connection is driven by a task of the current runtime.
     ///
     /// # Errors
-    /// 08B01 when there is no server or its certificate is refused, and PostgreSQL's own refusals (28P01, 53300, 57P03).
+    /// 08B01 when there is no server, it does not answer in time, or its certificate is refused, and PostgreSQL's own refusals
+    /// (28P01, 53300, 57P03).
     pub(crate) async fn connect(&self) -> Result<Client, SqlError> {
+        self.in_time(self.connect_driven()).await
+    }
+
+    async fn connect_driven(&self) -> Result<Client, SqlError> {
         match &self.tls {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
@@ -84,6 +89,10 @@ impl Target {
         &self,
         said: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<(Client, JoinHandle<()>), SqlError> {
+        self.in_time(self.connect_heard(said)).await
+    }
+
+    async fn connect_heard(&self, said: impl FnMut(AsyncMessage) + Send + 'static) -> Result<(Client, JoinHandle<()>), SqlError> {
         match &self.tls {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
@@ -101,7 +110,11 @@ impl Target {
     /// # Errors
     /// As [`Self::connect`].
     pub(crate) async fn connect_wire(&self) -> Result<Wire, SqlError> {
-        let connecting = Wire::connect(&self.config, self.tls.as_ref());
+        self.in_time(Wire::connect(&self.config, self.tls.as_ref())).await
+    }
+
+    /// Bounds all of a connection's beginning: a server that has stopped takes connections and says nothing.
+    async fn in_time<T>(&self, connecting: impl Future<Output = Result<T, SqlError>>) -> Result<T, SqlError> {
         let limit = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10));
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
             tracing::warn!("no connection to PostgreSQL in time");

@@ -458,7 +458,9 @@ impl Engine for PostgresEngine {
             ("pool_idle_connections", shared.requests.idle() as f64),
             ("pool_max_connections", shared.options.pool_size as f64),
             ("pool_waiting_requests", shared.requests.waiting() as f64),
+            ("pool_busy_connections", shared.requests.busy() as f64),
             ("admin_pool_idle_connections", shared.admin.idle() as f64),
+            ("admin_pool_busy_connections", shared.admin.busy() as f64),
             ("catalog_version", shared.catalog.load().version() as f64),
         ];
         EngineFigures {

@@ -13,7 +13,7 @@ const DEADLOCK: SqlState = SqlState::new(b"40P01");
 pub(crate) fn of(error: &tokio_postgres::Error) -> SqlError {
     let Some(db) = error.as_db_error() else {
         tracing::warn!(%error, "the connection to PostgreSQL failed");
-        return SqlError::new(SqlState::CONNECTION_FAILURE, "the connection to the database was lost");
+        return lost();
     };
     SqlError {
         state: SqlState::parse(db.code().code()).unwrap_or(SqlState::INTERNAL),
@@ -22,6 +22,11 @@ pub(crate) fn of(error: &tokio_postgres::Error) -> SqlError {
         hint: db.hint().map(str::to_owned),
         constraint: db.constraint().map(str::to_owned),
     }
+}
+
+/// A connection that ended, or on which no answer came in time.
+pub(crate) fn lost() -> SqlError {
+    SqlError::new(SqlState::CONNECTION_FAILURE, "the connection to the database was lost")
 }
 
 /// Why a request has no connection. A server that refuses one (full, starting, another password) cannot be reached, as far as a

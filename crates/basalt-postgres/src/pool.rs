@@ -345,6 +345,11 @@ impl Pool {
     pub(crate) fn idle(&self) -> usize {
         self.lanes.iter().map(|lane| lane.idle.lock().len() + lane.kept.lock().len()).sum()
     }
+
+    /// Connections in use, and those that are being opened or brought to rest.
+    pub(crate) fn busy(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.size.saturating_sub(lane.permits.available_permits())).sum()
+    }
 }
 
 /// Counts a request that waits, also one that is given up.

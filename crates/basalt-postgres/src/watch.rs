@@ -14,6 +14,9 @@ use crate::{error, introspect, traces};
 /// Between two looks that requests ask for, whatever they name.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest a look takes, with reading a large catalog.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
+
 /// The longest a request waits for somebody else's look.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -59,11 +62,15 @@ impl Shared {
     /// Looks whether the schema changed.
     #[allow(clippy::disallowed_methods)] // monotonic time of the last answer
     pub(crate) async fn watch(&self) {
-        let result = match self.admin(async |client| fingerprint(client).await).await {
-            Ok(fingerprint) if fingerprint == *self.fingerprint.lock() => Ok(()),
-            Ok(_) => self.reload().await,
-            Err(error) => Err(error),
+        let looking = async {
+            match self.admin(async |client| fingerprint(client).await).await {
+                Ok(fingerprint) if fingerprint == *self.fingerprint.lock() => Ok(()),
+                Ok(_) => self.reload().await,
+                Err(error) => Err(error),
+            }
         };
+        // What a server that has stopped never answers is given up; the next look has another connection.
+        let result = tokio::time::timeout(LOOK_LIMIT, looking).await.unwrap_or_else(|_| Err(error::lost()));
         match result {
             Ok(()) => *self.answered.lock() = Instant::now(),
             Err(error) => tracing::warn!(%error, "the database's schema cannot be read; the known one stays in use"),

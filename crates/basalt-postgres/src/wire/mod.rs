@@ -146,7 +146,7 @@ impl Wire {
         match result {
             Ok((row, None)) => Ok(row),
             Ok((_, Some(error))) => Err(error),
-            Err(Failure::Lost(_)) => Err(SqlError::new(SqlState::CONNECTION_FAILURE, "the connection to the database was lost")),
+            Err(Failure::Lost(_)) => Err(error::lost()),
             Err(Failure::TooLong) => {
                 self.is_closed = true;
                 Err(SqlError::new(SqlState::PROGRAM_LIMIT, "the response is too long"))
