@@ -9,6 +9,7 @@
 
 pub mod cases;
 pub mod clock;
+pub mod disk;
 pub mod fuzz;
 pub mod http;
 pub mod port;

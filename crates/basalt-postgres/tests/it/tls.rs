@@ -41,6 +41,7 @@ fn server_with_tls() -> Tls {
                 .to_owned(),
         files: vec![("server.crt", certificate.pem()), ("server.key", key.serialize_pem()), ("hba.conf", HBA.to_owned())],
         tcp: true,
+        ..Setup::default()
     };
     let server = PrivatePostgres::start_with(&setup).expect("PostgreSQL starts with TLS");
     let folder = tempfile::tempdir().expect("a folder");

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use bouncer::{PoolMode, PrivateBouncer};
 pub use client::{Answer, Client, ErrorObject, PgError, Row};
-pub use server::{PrivatePostgres, Setup, StartError};
+pub use server::{Ending, PrivatePostgres, Setup, StartError};
 
 /// What a Supabase project's database has before any migration: roles, schemas, default privileges, `auth` and `storage` tables
 /// and functions. Run in this order by the superuser on an empty database. Tables and functions are those that Basalt itself makes;

@@ -2,13 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::SUPERUSER;
 use super::client::{Client, PgError};
@@ -19,25 +21,37 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Part of the socket's name. A TCP port is opened only where a test asks for one.
 const SOCKET_NUMBER: u16 = 5432;
 
-/// Makes the cluster unless there is one, starts the server, and ends it when standard input does: whoever holds the pipe need not live to clean up.
+/// Makes the cluster unless there is one, starts the server, again for each line that comes, and ends it when standard input does:
+/// whoever holds the pipe need not live to clean up.
 const SUPERVISOR: &str = r#"
 bin=$1 home=$2 superuser=$3 settings=$4
 if [ -d "$home/data" ] || "$bin/initdb" --username "$superuser" --auth trust --encoding UTF8 --locale C --no-sync --no-instructions \
     --pgdata "$home/data" >"$home/log" 2>&1 </dev/null; then ready=1; else ready=; fi
+begin() {
+  echo "a server begins" >>"$home/log"
+  "$bin/postgres" -D "$home/data" -k "$home" >>"$home/log" 2>&1 </dev/null &
+  server=$!
+}
 if [ -n "$ready" ] && printf '%s' "$settings" >"$home/data/postgresql.auto.conf"
 then
-  "$bin/postgres" -D "$home/data" -k "$home" >>"$home/log" 2>&1 </dev/null &
+  begin
 else
   echo "initdb has failed" >>"$home/log" &
+  server=$!
 fi
-server=$!
-cat >/dev/null
+while read -r again; do
+  wait "$server"
+  begin
+done
 # A server that has only just been started still ignores the first of the two, as background jobs of a shell do.
 kill -QUIT "$server" 2>/dev/null
 kill -TERM "$server" 2>/dev/null
 wait "$server"
 cd / && rm -rf "$home"
 "#;
+
+/// What the supervisor writes to the log before each start.
+const BEGINS: &str = "a server begins\n";
 
 /// Nothing here must survive a power cut, and no other program connects.
 const SETTINGS: &str = "
@@ -95,6 +109,19 @@ pub struct Setup {
     pub files: Vec<(&'static str, String)>,
     /// Whether a port of 127.0.0.1 is opened beside the socket.
     pub tcp: bool,
+    /// The folder in which its own is made, which others may enter; the system's for temporary files when `None`.
+    pub within: Option<PathBuf>,
+}
+
+/// How a server is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its connections are ended, all is written: SIGINT.
+    Fast,
+    /// At once; the next start recovers: SIGQUIT.
+    Immediate,
+    /// Its first process is killed, and its others notice: SIGKILL.
+    Killed,
 }
 
 impl Setup {
@@ -200,7 +227,10 @@ impl PrivatePostgres {
         let number = if setup.tcp { crate::port::free().port() } else { SOCKET_NUMBER };
         let system = |what| move |cause| StartError::System { what, cause };
         // Short, because a socket's path may have about 100 bytes at most.
-        let folder = tempfile::Builder::new().prefix("basalt-pg-").tempdir_in(temporary()).map_err(system("temporary folder"))?;
+        let folder = tempfile::Builder::new()
+            .prefix("basalt-pg-")
+            .tempdir_in(setup.within.clone().unwrap_or_else(temporary))
+            .map_err(system("temporary folder"))?;
         let user = unprivileged();
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid)).map_err(system("giving the temporary folder to nobody"))?;
@@ -243,6 +273,7 @@ impl PrivatePostgres {
 
     fn has_failed(&self) -> bool {
         let log = self.log();
+        let log = log.rsplit(BEGINS).next().unwrap_or_default();
         ["initdb has failed", "database system is shut down", "FATAL:  could not"].iter().any(|sign| log.contains(sign))
     }
 
@@ -262,6 +293,67 @@ impl PrivatePostgres {
     /// Unknown database or role, or no more connections (200).
     pub fn connect(&self, database: &str, user: &str) -> Result<Client, PgError> {
         Client::connect(&self.connection_string(database, user))
+    }
+
+    /// Ends the server, which can be started again. Does not wait until it has ended.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn end(&self, how: Ending) -> io::Result<()> {
+        let signal = match how {
+            Ending::Fast => Signal::INT,
+            Ending::Immediate => Signal::QUIT,
+            Ending::Killed => Signal::KILL,
+        };
+        kill_process(self.postmaster()?, signal).map_err(io::Error::from)
+    }
+
+    /// Starts an ended server again, and waits until it takes connections.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_again(&self) -> Result<(), StartError> {
+        let started = Instant::now();
+        loop {
+            let before = self.log().matches(BEGINS).count();
+            let told =
+                self.lifeline.as_ref().ok_or(io::ErrorKind::BrokenPipe.into()).and_then(|mut pipe| pipe.write_all(b"again\n"));
+            told.map_err(|cause| StartError::System { what: "telling the supervisor", cause })?;
+            while self.log().matches(BEGINS).count() == before && started.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(1));
+            }
+            match self.wait_until_ready() {
+                // What a killed one left needs a moment to notice.
+                Err(StartError::NotReady { .. }) if started.elapsed() < PATIENCE => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Sends a signal to all of its processes, the first one first.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn signal_all(&self, signal: Signal) -> io::Result<()> {
+        let postmaster = self.postmaster()?;
+        kill_process(postmaster, signal)?;
+        let own = postmaster.as_raw_nonzero().get().to_string();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else { continue };
+            // `PID (NAME) STATE PARENT …`; those that have ended meanwhile are no matter.
+            let stat = fs::read_to_string(Path::new("/proc").join(&name).join("stat")).unwrap_or_default();
+            if stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(&own) {
+                let _ = kill_process(pid, signal);
+            }
+        }
+        Ok(())
+    }
+
+    fn postmaster(&self) -> io::Result<Pid> {
+        let text = fs::read_to_string(self.home.join("data/postmaster.pid"))?;
+        let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+        pid.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// What the server logged so far.

@@ -11,6 +11,7 @@
 //! - `overload.rs`: far more requests than can be answered, and clients that go away;
 //! - `hostile.rs`: the case files of `tests/cases/hostile`;
 //! - `takeover.rs`: a database that Supabase made;
+//! - `faults/`: a database that goes away, stops, is full;
 //! - `footprint.rs`: time to ready and memory.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs)] // a test: what cannot be set up has failed
 
@@ -20,6 +21,7 @@ mod config;
 mod copy;
 mod dropin;
 mod edge;
+mod faults;
 mod footprint;
 mod hostile;
 mod kill_nine;
