@@ -95,7 +95,7 @@ impl ExprCache {
             return Ok(found.clone());
         }
         let expr = (self.analyse)(text, purpose, relation, catalog)?;
-        let analysed = Arc::new(Analysed { has_subquery: facts::contains_subquery(&expr), ranges: highest_range(&expr), expr });
+        let analysed = Arc::new(Analysed::new(expr));
         if let Ok(mut entries) = self.entries.write() {
             if entries.version != catalog.version() {
                 entries.by_key.clear();
@@ -108,6 +108,11 @@ impl ExprCache {
 }
 
 impl Analysed {
+    /// An expression over range 0, its further ranges numbered from 1.
+    pub fn new(expr: Expr) -> Self {
+        Self { has_subquery: facts::contains_subquery(&expr), ranges: highest_range(&expr), expr }
+    }
+
     /// The expression over `range` instead of 0; its own ranges are renumbered from `next`, which moves on.
     pub fn over(&self, range: RangeId, next: &mut u32) -> Expr {
         let mut expr = self.expr.clone();

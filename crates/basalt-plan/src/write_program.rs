@@ -32,8 +32,14 @@ pub struct WriteProgram {
     pub generated: Vec<(i16, Compiled)>,
     /// Row policies on the new row: of INSERT for an insert, of UPDATE for an update. Run after generated columns, before NOT NULL.
     pub policy_checks: Option<Checks>,
-    /// Policies on rows, those of DO UPDATE included, have subqueries: these see the tables as they were before the statement.
+    /// Policies on rows, those of DO UPDATE and checks of views included, have subqueries: these see the tables as they were before
+    /// the statement.
     pub policies_read: bool,
+    /// WITH CHECK OPTION of the views the write goes through, inner ones first. A row that fails is an error once it is stored: what
+    /// else is wrong with it is reported first. The errors lack their detail, as those of [`WriteProgram::constraint_checks`].
+    pub view_checks: Option<Checks>,
+    /// The write goes through a view that calls columns otherwise.
+    pub through: Option<Arc<Through>>,
     /// NOT NULL columns (attnum) of the table, in column order: NULL is 23502
     /// `null value in column "c" of relation "t" violates not-null constraint`.
     pub not_null: Vec<i16>,
@@ -58,6 +64,17 @@ pub struct WriteProgram {
     pub child_keys: Vec<ChildKey>,
     /// Tables read and written by these steps.
     pub touched: Touched,
+}
+
+/// What a write through a view calls otherwise. Column numbers are the table's where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Through {
+    /// Numbers of the view's columns that are columns of the table, with those.
+    pub columns: Vec<(i16, i16)>,
+    /// The keys of a payload.
+    pub keys: Vec<(i16, String)>,
+    /// Columns whose key may be missing in a payload that asks for defaults; others are NULL then.
+    pub defaulted: Vec<i16>,
 }
 
 /// What is written.

@@ -98,6 +98,8 @@ states! {
     DEPENDENT_OBJECTS = b"2BP01";
     /// invalid_schema_name
     INVALID_SCHEMA = b"3F000";
+    /// with_check_option_violation
+    CHECK_OPTION_VIOLATION = b"44000";
     /// insufficient_privilege
     INSUFFICIENT_PRIVILEGE = b"42501";
     /// syntax_error

@@ -123,8 +123,7 @@ impl Guard<'_> {
             delete: false,
             named: self.is_users_own(role),
         });
-        let invoker = relation.view.as_ref().is_some_and(|v| v.security_invoker);
-        Ok(if invoker { self.caller.clone() } else { Rc::new(Rights::of(self.catalog, &relation.owner)) })
+        Ok(self.role_within(relation))
     }
 
     /// Puts a table with its condition into a subquery whose column positions are the table's attnums.

@@ -8,6 +8,7 @@
 //! (they are parameters of the statement).
 //!
 //! - [`query`] guards a read in place; [`statement`] a write, whose target's conditions come back in [`WriteGuard`].
+//! - `through.rs`: writes through views; `given.rs`: values that nobody may give.
 //! - `rights.rs`: what a role may do (the catalog knows) and the errors; `policy.rs`: which policies apply; `needs.rs`: which columns a statement reads;
 //!   `decorrelate.rs`: EXISTS to IN.
 //!
@@ -17,9 +18,11 @@
 mod decorrelate;
 pub mod faults;
 mod from;
+mod given;
 mod needs;
 mod policy;
 mod rights;
+mod through;
 mod write;
 
 use std::rc::Rc;
@@ -36,6 +39,7 @@ use needs::{Need, Uses};
 use policy::{Side, any_of, applicable, both, condition};
 use rights::bypasses_policies;
 
+pub use through::Renaming;
 pub use write::{RowCheck, WriteGuard, statement};
 
 /// Whose grants and policies count.

@@ -79,6 +79,15 @@ impl Visitor for Collect<'_> {
     }
 }
 
+/// What expressions read of one range.
+pub(super) fn read_of<'e>(exprs: impl Iterator<Item = &'e Expr>, range: RangeId) -> Read {
+    let mut uses = Uses::default();
+    for expr in exprs {
+        Collect { uses: &mut uses, from: 0 }.expr(expr);
+    }
+    uses.of(range)
+}
+
 /// The first number that no range of the query has.
 pub(super) fn next_range_of_query(query: &Query) -> u32 {
     struct Highest(u32);

@@ -13,7 +13,8 @@ use super::faults::{self, Fault};
 use super::needs::{Need, Read};
 use super::policy::{Side, any_of, applicable, both, constant};
 use super::rights::bypasses_policies;
-use super::{Caller, Guard};
+use super::through::{Renaming, Takes, Target as End, Through, set_columns};
+use super::{Caller, Guard, given};
 use crate::expressions::ExprCache;
 use crate::program::Touched;
 
@@ -30,6 +31,10 @@ pub struct WriteGuard {
     pub conflict_checks: Vec<RowCheck>,
     /// UPDATE and DO UPDATE: over the statement's range, the row that results.
     pub update_checks: Vec<RowCheck>,
+    /// WITH CHECK OPTION of the views the write goes through: over the statement's range, the row that was stored.
+    pub view_checks: Vec<RowCheck>,
+    /// What is called otherwise than the table calls it, when the write goes through a view.
+    pub renaming: Option<Renaming>,
 }
 
 /// A condition that must be true of a row (NULL is not), else the error.
@@ -41,25 +46,32 @@ pub struct RowCheck {
     pub error: SqlError,
 }
 
-/// Guards a write in place (its subqueries) and says what its target demands. A plain query is guarded too.
+/// Guards a write in place (its subqueries) and says what its target demands. A write on a view becomes one on the table behind it. A
+/// plain query is guarded too.
 ///
 /// # Errors
-/// As [`super::query`].
+/// As [`super::query`]; before these, what cannot be written by anybody: 55000, 0A000, 428C9.
 pub fn statement(
     statement: &mut Statement,
     catalog: &Catalog,
     caller: &Caller<'_>,
     cache: &ExprCache,
 ) -> Result<WriteGuard, SqlError> {
+    let through = Through::of(statement, catalog)?;
+    given::check(statement, through.as_ref(), catalog)?;
     let mut guard = Guard::new(catalog, caller, cache, facts::next_range(statement));
     guard.uses.collect_statement(statement);
     let role = guard.caller.clone();
     let mut out = WriteGuard::default();
+    let through = through.as_ref();
     match statement {
         Statement::Query(query) => guard.query(query, &role)?,
-        Statement::Insert(insert) => guard.insert(insert, &role, &mut out)?,
-        Statement::Update(update) => guard.update(update, &role, &mut out)?,
-        Statement::Delete(delete) => guard.delete(delete, &role, &mut out)?,
+        Statement::Insert(insert) => guard.insert(insert, &role, through, &mut out)?,
+        Statement::Update(update) => guard.update(update, &role, through, &mut out)?,
+        Statement::Delete(delete) => guard.delete(delete, &role, through, &mut out)?,
+    }
+    if let Some(through) = through {
+        guard.rewrite(through, statement, &mut out.renaming)?;
     }
     out.touched = guard.finish()?;
     Ok(out)
@@ -72,7 +84,7 @@ enum CheckKind {
     Existing,
 }
 
-impl Guard<'_> {
+impl<'a> Guard<'a> {
     fn ctes(&mut self, ctes: &mut [Cte], role: &Rc<Rights>) -> Result<(), SqlError> {
         for cte in ctes {
             self.deeper(|g| g.query(&mut cte.query, role))?;
@@ -96,15 +108,27 @@ impl Guard<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, insert: &mut Insert, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+    fn insert(
+        &mut self,
+        insert: &mut Insert,
+        role: &Rc<Rights>,
+        through: Option<&Through>,
+        out: &mut WriteGuard,
+    ) -> Result<(), SqlError> {
         let relation = self.relation(insert.relation)?;
         let mut read = self.uses.of(insert.range);
         let mut updated = None;
         if let Some(conflict) = &insert.on_conflict {
+            let indexes = through.map_or(&relation.indexes, |through| &through.end.indexes);
+            // Through a view, the columns that are named are the view's.
+            let named = |attnum: i16| match through {
+                None => Some(attnum),
+                Some(through) => relation.columns.iter().map(|c| c.attnum).find(|c| through.source(*c) == Some(attnum)),
+            };
             for arbiter in &conflict.arbiters {
-                let keys = relation.indexes.iter().filter(|i| Oid(i.oid) == *arbiter).flat_map(|i| &i.keys);
+                let keys = indexes.iter().filter(|i| Oid(i.oid) == *arbiter).flat_map(|i| &i.keys);
                 read.columns.extend(keys.filter_map(|k| match k.term {
-                    IndexTerm::Column(attnum) => Some(attnum),
+                    IndexTerm::Column(attnum) => named(attnum),
                     IndexTerm::Expr(_) => None,
                 }));
             }
@@ -117,7 +141,8 @@ impl Guard<'_> {
         }
         let reads = !read.is_empty();
         let does_update = updated.is_some();
-        self.written(relation, role, reads.then_some(read), Some(insert.columns.iter().copied().collect()), updated, false);
+        let takes = Takes { reads, insert: Some(insert.columns.iter().copied().collect()), update: updated, delete: false };
+        self.written(relation, role, reads.then_some(read), &takes);
         self.ctes(&mut insert.ctes, role)?;
         match &mut insert.source {
             InsertSource::Values(rows) => rows.iter_mut().flatten().flatten().try_for_each(|e| self.expr(e, role))?,
@@ -131,6 +156,8 @@ impl Guard<'_> {
         }
         self.targets(&mut insert.returning, role)?;
 
+        let End { relation, role, .. } = self.end(through, relation, role, takes, insert.range, out)?;
+        let role = &role;
         if bypasses_policies(role, relation) {
             return Ok(());
         }
@@ -161,15 +188,19 @@ impl Guard<'_> {
         Ok(())
     }
 
-    fn update(&mut self, update: &mut Update, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+    fn update(
+        &mut self,
+        update: &mut Update,
+        role: &Rc<Rights>,
+        through: Option<&Through>,
+        out: &mut WriteGuard,
+    ) -> Result<(), SqlError> {
         let relation = self.relation(update.relation)?;
         let read = self.uses.of(update.range);
         let reads = !read.is_empty();
-        let set = match &update.set {
-            UpdateSet::Exprs(set) => set.iter().map(|(attnum, _)| *attnum).collect(),
-            UpdateSet::Payload { columns, .. } => columns.iter().copied().collect(),
-        };
-        self.written(relation, role, reads.then_some(read), None, Some(set), false);
+        let set = set_columns(&update.set).into_iter().collect();
+        let takes = Takes { reads, insert: None, update: Some(set), delete: false };
+        self.written(relation, role, reads.then_some(read), &takes);
         self.ctes(&mut update.ctes, role)?;
         let joined = self.joined(&mut update.from, role)?;
         if let UpdateSet::Exprs(set) = &mut update.set {
@@ -181,12 +212,14 @@ impl Guard<'_> {
         self.tail(&mut update.order_by, rest, role)?;
         self.targets(&mut update.returning, role)?;
 
+        let End { relation, role, filter } = self.end(through, relation, role, takes, update.range, out)?;
+        let role = &role;
         let reads_for_policy = reads && !faults::on(Fault::ReadingWriteNeedsNoSelect);
         out.using = self.reachable(relation, PolicyCommand::Update, reads_for_policy, role, update.range)?;
         if faults::on(Fault::UpdateUsingSkipped) {
             out.using = None;
         }
-        out.using = both(out.using.take(), joined);
+        out.using = both(both(out.using.take(), filter), joined);
         if bypasses_policies(role, relation) || faults::on(Fault::UpdateCheckSkipped) {
             return Ok(());
         }
@@ -198,22 +231,31 @@ impl Guard<'_> {
         Ok(())
     }
 
-    fn delete(&mut self, delete: &mut Delete, role: &Rc<Rights>, out: &mut WriteGuard) -> Result<(), SqlError> {
+    fn delete(
+        &mut self,
+        delete: &mut Delete,
+        role: &Rc<Rights>,
+        through: Option<&Through>,
+        out: &mut WriteGuard,
+    ) -> Result<(), SqlError> {
         let relation = self.relation(delete.relation)?;
         let read = self.uses.of(delete.range);
         let reads = !read.is_empty();
-        self.written(relation, role, reads.then_some(read), None, None, true);
+        let takes = Takes { reads, insert: None, update: None, delete: true };
+        self.written(relation, role, reads.then_some(read), &takes);
         self.ctes(&mut delete.ctes, role)?;
         let joined = self.joined(&mut delete.using, role)?;
         let rest = delete.filter.iter_mut().chain(&mut delete.limit).chain(&mut delete.offset);
         self.tail(&mut delete.order_by, rest, role)?;
         self.targets(&mut delete.returning, role)?;
+        let End { relation, role, filter } = self.end(through, relation, role, takes, delete.range, out)?;
+        let role = &role;
         let reads_for_policy = reads && !faults::on(Fault::ReadingWriteNeedsNoSelect);
         out.using = self.reachable(relation, PolicyCommand::Delete, reads_for_policy, role, delete.range)?;
         if faults::on(Fault::DeleteUsingSkipped) {
             out.using = None;
         }
-        out.using = both(out.using.take(), joined);
+        out.using = both(both(out.using.take(), filter), joined);
         Ok(())
     }
 
@@ -240,30 +282,42 @@ impl Guard<'_> {
         Ok(both(own, shown))
     }
 
-    fn written(
-        &mut self,
-        relation: &Relation,
-        role: &Rc<Rights>,
-        select: Option<Read>,
-        insert: Option<BTreeSet<i16>>,
-        update: Option<BTreeSet<i16>>,
-        delete: bool,
-    ) {
-        let oid = Oid(relation.oid);
-        self.touched.written.push(oid);
-        if select.is_some() || update.is_some() || delete {
-            self.touched.read.push(oid);
-        }
+    /// Notes what a statement takes of the relation it names.
+    fn written(&mut self, relation: &Relation, role: &Rc<Rights>, select: Option<Read>, takes: &Takes) {
         self.needs.push(Need {
             depth: self.depth,
-            relation: oid,
+            relation: Oid(relation.oid),
             role: role.clone(),
             select,
-            insert,
-            update,
-            delete,
+            insert: takes.insert.clone(),
+            update: takes.update.clone(),
+            delete: takes.delete,
             named: true,
         });
+    }
+
+    /// The table that is written, and as whom: the statement's own, or the one behind its view.
+    fn end<'s>(
+        &mut self,
+        through: Option<&Through>,
+        relation: &'s Relation,
+        role: &Rc<Rights>,
+        takes: Takes,
+        range: RangeId,
+        out: &mut WriteGuard,
+    ) -> Result<End<'s>, SqlError>
+    where
+        'a: 's,
+    {
+        if let Some(through) = through {
+            return self.go_through(through, takes, range, &mut out.view_checks);
+        }
+        let oid = Oid(relation.oid);
+        self.touched.written.push(oid);
+        if takes.reads || takes.update.is_some() || takes.delete {
+            self.touched.read.push(oid);
+        }
+        Ok(End { relation, role: role.clone(), filter: None })
     }
 
     /// Adds the checks that a command's policies make of a row: the permissive ones together, then each restrictive one by name.

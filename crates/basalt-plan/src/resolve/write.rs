@@ -1,7 +1,7 @@
 //! Inserts, updates and deletes, and what they answer about the rows written.
 
-use basalt_catalog::{Catalog, IndexTerm, Relation};
-
+use basalt_catalog::{Catalog, IndexTerm, Relation, RelationKind};
+use basalt_sql::analyze::updatable::{self, Change};
 use basalt_sql::typed::{
     ConflictUpdate, Delete, Expr, ExprKind, Insert, InsertSource, OnConflict, RangeId, Statement, Target, Update, UpdateSet,
 };
@@ -219,9 +219,13 @@ impl<'c> Resolver<'c> {
         if key.is_empty() {
             return Ok(None);
         }
-        let arbiters = arbiters(relation, &key);
         let is_native = self.catalog.is_native();
-        if arbiters.is_empty() && !is_native {
+        let (arbiters, is_refused) = if is_native || relation.kind != RelationKind::View {
+            (arbiters(relation, &key), false)
+        } else {
+            self.arbiters_behind(relation, &key)?
+        };
+        if arbiters.is_empty() && !is_native && !is_refused {
             let text = "there is no unique or exclusion constraint matching the ON CONFLICT specification";
             return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, text).into());
         }
@@ -235,6 +239,14 @@ impl<'c> Resolver<'c> {
             _ => None,
         };
         Ok(Some(OnConflict { arbiters, columns: if is_native { key } else { Vec::new() }, update }))
+    }
+
+    /// The unique indexes of the table behind a view, and whether the view is not written through at all, which is said first.
+    fn arbiters_behind(&self, view: &Relation, key: &[i16]) -> Result<(Vec<Oid>, bool), ResolveError> {
+        let Some(view) = self.catalog.relation_by_oid(Oid(view.oid)) else { return Ok((Vec::new(), false)) };
+        let chain = updatable::chain(view, Change::Insert, self.catalog)?;
+        let key: Option<Vec<i16>> = key.iter().map(|attnum| chain.source(*attnum)).collect();
+        Ok((key.map(|key| arbiters(&chain.end, &key)).unwrap_or_default(), chain.refused.is_some()))
     }
 }
 

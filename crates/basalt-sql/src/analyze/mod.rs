@@ -26,6 +26,7 @@ mod scope;
 mod select;
 mod special;
 pub mod types;
+pub mod updatable;
 mod window;
 mod write;
 

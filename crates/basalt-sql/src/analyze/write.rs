@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use basalt_catalog::{Column, ConstraintKind, Identity, Index, IndexTerm, Relation, RelationKind, Volatility};
-use basalt_types::{Oid, SqlState, TypeRef};
+use basalt_types::{Oid, SqlError, SqlState, TypeRef};
 
 use super::error::{AnalyzeError, Result, error, unsupported};
 use super::scope::{Clause, Scope};
-use super::{Analyzer, CastContext, ExprUse, NamedRow};
+use super::{Analyzer, CastContext, ExprUse, NamedRow, updatable};
 use crate::tree;
 use crate::typed::{
     Body, ConflictUpdate, Delete, Expr, Insert, InsertSource, OnConflict, RangeId, Update, UpdateSet, uses_range, volatility,
@@ -18,12 +18,11 @@ fn is_default(e: &tree::Expr) -> bool {
 }
 
 impl Analyzer<'_> {
-    /// The table a statement writes.
-    fn write_target(&mut self, name: &tree::Name, verb: &str) -> Result<Arc<Relation>> {
+    /// The table a statement writes, or the view it is written through.
+    fn write_target(&mut self, name: &tree::Name) -> Result<Arc<Relation>> {
         let relation = self.relation(name).map_err(|e| e.at(name.pos))?;
         match relation.kind {
-            RelationKind::Table => Ok(relation),
-            RelationKind::View => Err(unsupported(format_args!("{verb} a view")).at(name.pos)),
+            RelationKind::Table | RelationKind::View => Ok(relation),
             RelationKind::MaterializedView => {
                 let message = format!("cannot change materialized view \"{}\"", relation.name);
                 Err(error(SqlState::WRONG_OBJECT_TYPE, message).at(name.pos))
@@ -39,7 +38,7 @@ impl Analyzer<'_> {
             Some(with) => self.with(with)?,
             None => Vec::new(),
         };
-        let relation = self.write_target(&insert.table, "inserting into")?;
+        let relation = self.write_target(&insert.table)?;
         let range = self.ranges.next();
         let (columns, source) = self.insert_source(insert, &relation)?;
         let table = self.relation_table(&relation, range, insert.alias.as_deref());
@@ -212,6 +211,22 @@ impl Analyzer<'_> {
             Some(filter) => Some(self.within(Clause::IndexPredicate, |a| a.condition(filter, "WHERE"))?),
             None => None,
         };
+        let behind;
+        let (relation, wanted, filter) = if relation.kind == RelationKind::View {
+            // The indexes are those of the table behind it.
+            let view = self.catalog.relation_by_oid(Oid(relation.oid)).ok_or_else(|| SqlError::internal("a view has gone"))?;
+            let chain = updatable::chain(view, updatable::Change::Insert, self.catalog)?;
+            if chain.refused.is_some() {
+                // Why it cannot be written is said first.
+                return Ok(Vec::new());
+            }
+            let wanted = wanted.iter().map(|key| chain.behind(key, range)).collect();
+            let filter = filter.map(|filter| chain.behind(&filter, range));
+            behind = chain.end;
+            (&*behind, wanted, filter)
+        } else {
+            (relation, wanted, filter)
+        };
         let mut arbiters = Vec::new();
         for index in relation.indexes.iter().filter(|i| i.unique) {
             if self.index_matches(index, &wanted, filter.as_ref(), relation, range)? {
@@ -298,7 +313,7 @@ impl Analyzer<'_> {
             Some(with) => self.with(with)?,
             None => Vec::new(),
         };
-        let relation = self.write_target(&update.table, "updating")?;
+        let relation = self.write_target(&update.table)?;
         let range = self.ranges.next();
         let table = self.relation_table(&relation, range, update.alias.as_deref());
         self.scopes.push(Scope::of_table(table));
@@ -360,7 +375,7 @@ impl Analyzer<'_> {
             Some(with) => self.with(with)?,
             None => Vec::new(),
         };
-        let relation = self.write_target(&delete.table, "deleting from")?;
+        let relation = self.write_target(&delete.table)?;
         let range = self.ranges.next();
         let table = self.relation_table(&relation, range, delete.alias.as_deref());
         self.scopes.push(Scope::of_table(table));

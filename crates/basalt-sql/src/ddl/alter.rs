@@ -119,6 +119,20 @@ impl Ddl {
                 AlterTableAction::RenameColumn { from, to } if relation.kind == RelationKind::View => {
                     self.rename_column((**relation).clone(), from, to)?;
                 }
+                AlterTableAction::SetDefault { column, expr } if relation.kind == RelationKind::View => {
+                    let mut view = (**relation).clone();
+                    let attnum = self.attnum(&view, column)?;
+                    let Some(found) = view.column_at(attnum) else { continue };
+                    let text = self.default_text(expr, found.type_ref(), column)?;
+                    set_default(&mut view, attnum, (!matches!(expr.kind, crate::tree::ExprKind::Null)).then_some(text));
+                    self.catalog.put_relation(view);
+                }
+                AlterTableAction::DropDefault { column } if relation.kind == RelationKind::View => {
+                    let mut view = (**relation).clone();
+                    let attnum = self.attnum(&view, column)?;
+                    set_default(&mut view, attnum, None);
+                    self.catalog.put_relation(view);
+                }
                 _ => {
                     return Err(Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a table", relation.name)));
                 }

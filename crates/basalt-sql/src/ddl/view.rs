@@ -1,19 +1,33 @@
 //! Views.
 
-use basalt_catalog::{GrantKind, RelationKind, View};
+use std::sync::Arc;
+
+use basalt_catalog::{GrantKind, Relation, RelationKind, View};
 use basalt_types::{Oid, SqlState, TypeRef, pg};
 
 use super::table::{blank_column, blank_relation};
 use super::walk::{Visit, Walker};
 use super::{Ddl, Refusal, Result};
+use crate::analyze::updatable;
 use crate::tree::{CreateView, Name};
 
 struct Nothing;
 impl Visit for Nothing {}
 
-/// Reads a boolean option: `true`, `on`, `1`, or nothing at all.
-fn is_on(value: &str) -> bool {
-    matches!(value.to_lowercase().as_str(), "" | "true" | "on" | "1" | "yes")
+/// Reads a boolean option, the beginnings of its words too; without a value it is on.
+///
+/// Source: PostgreSQL, `parse_bool_with_len`.
+fn is_on(option: &str, value: &str) -> Result<bool> {
+    let word = value.to_lowercase();
+    let begins = |full: &str, least: usize| word.len() >= least && full.starts_with(&word);
+    if word.is_empty() || begins("true", 1) || begins("yes", 1) || begins("on", 2) || word == "1" {
+        Ok(true)
+    } else if begins("false", 1) || begins("no", 1) || begins("off", 2) || word == "0" {
+        Ok(false)
+    } else {
+        let text = format!("invalid value for boolean option \"{option}\": {value}");
+        Err(Refusal::invalid(SqlState::INVALID_PARAMETER, text))
+    }
 }
 
 impl Ddl {
@@ -28,11 +42,6 @@ impl Ddl {
         if create.recursive {
             return Err(
                 Refusal::unsupported("CREATE RECURSIVE VIEW", "write WITH RECURSIVE inside a plain view").at(create.name.pos)
-            );
-        }
-        if create.check_option.is_some() {
-            return Err(
-                Refusal::unsupported("views WITH CHECK OPTION", "write to the table itself under a policy").at(create.name.pos)
             );
         }
         let schema = self.creation_schema(&create.name)?;
@@ -96,6 +105,7 @@ impl Ddl {
             if let Some(kept) = kept {
                 new.acl.clone_from(&kept.acl);
                 new.comment.clone_from(&kept.comment);
+                new.default.clone_from(&kept.default);
             }
             view.columns.push(new);
         }
@@ -106,13 +116,32 @@ impl Ddl {
         });
         let origins = origins.collect();
         let query = self.canonical_query(&query);
-        let mut definition = View { query, security_invoker: false, check_option: None, origins };
+        let mut definition = View { query, security_invoker: false, check_option: create.check_option.clone(), origins };
         for (option, value) in &create.options {
+            if option == "check_option" && create.check_option.is_some() {
+                return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, "parameter \"check_option\" specified more than once"));
+            }
             set_option(&mut definition, option, value)?;
         }
         view.view = Some(definition);
+        self.fit_for_check_option(&view)?;
         self.catalog.put_relation(view);
         Ok(())
+    }
+
+    /// WITH CHECK OPTION is for views that are written through.
+    fn fit_for_check_option(&self, view: &Relation) -> Result {
+        if view.view.as_ref().is_none_or(|v| v.check_option.is_none()) {
+            return Ok(());
+        }
+        match updatable::unfit_for_check_option(&Arc::new(view.clone()), &self.catalog)? {
+            None => Ok(()),
+            Some(reason) => Err(Refusal::invalid(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "WITH CHECK OPTION is supported only on automatically updatable views",
+            )
+            .hint(reason)),
+        }
     }
 
     /// OR REPLACE may only add columns at the end.
@@ -152,8 +181,12 @@ impl Ddl {
             set_option(view, option, value)?;
         }
         for option in reset {
-            set_option(view, option, "false")?;
+            match option.as_str() {
+                "check_option" => view.check_option = None,
+                option => set_option(view, option, "false")?,
+            }
         }
+        self.fit_for_check_option(&relation)?;
         self.catalog.put_relation(relation);
         Ok(())
     }
@@ -161,13 +194,17 @@ impl Ddl {
 
 fn set_option(view: &mut View, option: &str, value: &str) -> Result {
     match option {
-        "security_invoker" => view.security_invoker = is_on(value),
+        "security_invoker" => view.security_invoker = is_on(option, value)?,
         // No filter of a caller runs before a view's own here.
-        "security_barrier" => {}
-        "check_option" if !is_on(value) && value != "local" && value != "cascaded" => view.check_option = None,
-        "check_option" => {
-            return Err(Refusal::unsupported("views WITH CHECK OPTION", "write to the table itself under a policy"));
-        }
+        "security_barrier" => drop(is_on(option, value)?),
+        "check_option" => match value.to_lowercase().as_str() {
+            word @ ("local" | "cascaded") => view.check_option = Some(word.to_owned()),
+            _ => {
+                let text = format!("invalid value for enum option \"check_option\": {value}");
+                return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, text)
+                    .detail("Valid values are \"local\" and \"cascaded\"."));
+            }
+        },
         _ => {
             return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, format!("unrecognized parameter \"{option}\"")));
         }

@@ -38,7 +38,7 @@ impl Parser<'_> {
         Ok(if constraint { AlterTableAction::RenameConstraint { from, to } } else { AlterTableAction::RenameColumn { from, to } })
     }
 
-    fn alter_table_action(&mut self) -> Parsed<AlterTableAction> {
+    pub(crate) fn alter_table_action(&mut self) -> Parsed<AlterTableAction> {
         let from = self.at;
         Ok(match self.eat_any(&["add", "drop", "alter"]) {
             Some("add") => {

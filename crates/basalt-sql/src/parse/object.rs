@@ -190,6 +190,13 @@ impl Parser<'_> {
                     let reset = self.parens(Self::label)?;
                     return Ok(Statement::AlterViewOptions { name, if_exists, materialized, set: Vec::new(), reset });
                 }
+                if !materialized && self.is("alter") {
+                    let action = self.alter_table_action()?;
+                    if !matches!(action, AlterTableAction::SetDefault { .. } | AlterTableAction::DropDefault { .. }) {
+                        return self.unexpected();
+                    }
+                    return Ok(Statement::AlterTable { name, if_exists, only: false, actions: vec![action] });
+                }
                 if self.is("rename") {
                     let action = self.rename_part()?;
                     if matches!(action, AlterTableAction::RenameConstraint { .. }) {

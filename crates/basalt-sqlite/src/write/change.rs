@@ -23,6 +23,8 @@ struct Pending {
     rowid: i64,
     old: Vec<Value>,
     new: Vec<Value>,
+    /// What a view has against it.
+    refused: Option<SqlError>,
 }
 
 /// Rows of an update as far as they are stored.
@@ -126,7 +128,7 @@ impl Work<'_> {
             }
             let value = match self.object_value(object, column, is_merged)? {
                 Some(value) => value,
-                None if missing_default => self.default(column)?,
+                None if missing_default && self.is_defaulted(column) => self.default(column)?,
                 None => Value::Null,
             };
             self.check_domains(&value, &column.input)?;
@@ -166,13 +168,15 @@ impl Work<'_> {
         let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(None) };
         self.generate(&mut new, Some(&old))?;
         self.check_row(self.program.policy_checks.as_ref(), &new, Some(&old), given)?;
-        Ok(Some(Pending { rowid, old, new }))
+        let refused = self.refused_by_view(&new, Some(&old), given)?;
+        Ok(Some(Pending { rowid, old, new, refused }))
     }
 
     /// Stores a row; one whose new key another row still holds waits until that one has moved.
-    fn store_in_turn(&self, row: Pending, stored: &mut Stored) -> Result<(), SqlError> {
+    fn store_in_turn(&self, mut row: Pending, stored: &mut Stored) -> Result<(), SqlError> {
         match self.store_one(&row)? {
             None => {
+                row.refused.take().map_or(Ok(()), Err)?;
                 let doubtful = self.doubtful(&row.new, Some(&row.old))?;
                 stored.order.push(Some((row, doubtful)));
             }
@@ -190,9 +194,10 @@ impl Work<'_> {
         while !waiting.is_empty() {
             let before = waiting.len();
             let mut still = Vec::new();
-            for (at, row, failure) in waiting {
+            for (at, mut row, failure) in waiting {
                 match self.store_one(&row)? {
                     None => {
+                        row.refused.take().map_or(Ok(()), Err)?;
                         let doubtful = self.doubtful(&row.new, Some(&row.old))?;
                         order[at] = Some((row, doubtful));
                     }

@@ -57,6 +57,19 @@ impl Work<'_> {
         }
     }
 
+    /// What the views that a row is written through have against it, to be raised once it is stored.
+    pub(super) fn refused_by_view(
+        &self,
+        new: &[Value],
+        old: Option<&[Value]>,
+        given: &[i16],
+    ) -> Result<Option<SqlError>, SqlError> {
+        let mut row = self.row(new);
+        row.old = old;
+        let error = self.failed(self.program.view_checks.as_ref(), &row)?;
+        Ok(error.map(|error| self.with_row(error, new, given)))
+    }
+
     /// Adds `Failing row contains (…)`, as far as the caller may see the row.
     fn with_row(&self, error: SqlError, new: &[Value], given: &[i16]) -> SqlError {
         let columns = self.program.table.columns.iter().zip(new);

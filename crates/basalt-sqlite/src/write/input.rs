@@ -44,17 +44,31 @@ impl Work<'_> {
         column: &ColumnFacts,
         is_merged: bool,
     ) -> Result<Option<Value>, SqlError> {
-        let Some(raw) = object.get(&column.name) else { return Ok(None) };
+        let key = self.key_of(column);
+        let Some(raw) = object.get(key) else { return Ok(None) };
         let text = if is_merged { Cow::Owned(pg::jsonb_normalise(raw.get())?) } else { Cow::Borrowed(raw.get()) };
-        let value = pg::from_json_key(&text, column.input.base, Some(&column.name))?;
+        let value = pg::from_json_key(&text, column.input.base, Some(key))?;
         bind::check_labels(&value, &column.input)?;
         Ok(Some(value))
     }
 
+    /// What a payload calls a column: a view may call it otherwise.
+    fn key_of<'s>(&'s self, column: &'s ColumnFacts) -> &'s str {
+        let keys = self.program.through.iter().flat_map(|through| &through.keys);
+        keys.filter(|(attnum, _)| *attnum == column.attnum).map(|(_, key)| key.as_str()).next().unwrap_or(&column.name)
+    }
+
     /// Whether a body is merged with defaults: when that is asked for and any of its columns has one.
     pub(super) fn merges(&self, missing_default: bool, positions: &[usize]) -> bool {
-        let has_default = |at: &usize| !matches!(self.program.table.columns[*at].default, DefaultValue::Null);
-        missing_default && positions.iter().any(has_default)
+        let has_default = |column: &ColumnFacts| {
+            self.is_defaulted(column) && !matches!(column.default, DefaultValue::Null)
+        };
+        missing_default && positions.iter().any(|at| has_default(&self.program.table.columns[*at]))
+    }
+
+    /// Whether a key that is missing in a payload may take the column's default: of a view's column only the view's own counts.
+    pub(super) fn is_defaulted(&self, column: &ColumnFacts) -> bool {
+        self.program.through.as_ref().is_none_or(|through| through.defaulted.contains(&column.attnum))
     }
 
     /// All rows of an insert, before defaults.
@@ -74,9 +88,10 @@ impl Work<'_> {
                     .map(|object| {
                         let mut given = Given::with_capacity(positions.len());
                         for at in &positions {
-                            match self.object_value(object, &self.program.table.columns[*at], is_merged)? {
+                            let column = &self.program.table.columns[*at];
+                            match self.object_value(object, column, is_merged)? {
                                 Some(value) => given.push((*at, value)),
-                                None if *missing_default => {}
+                                None if *missing_default && self.is_defaulted(column) => {}
                                 None => given.push((*at, Value::Null)),
                             }
                         }

@@ -10,8 +10,14 @@ use super::row::Row;
 use super::{Change, Work};
 use crate::bind;
 
-/// A row ready to be stored, with the columns it was given.
-type Proposed = (Vec<Value>, Vec<i16>);
+/// A row ready to be stored.
+struct Proposed {
+    new: Vec<Value>,
+    /// The columns it was given.
+    given: Vec<i16>,
+    /// What a view has against it.
+    refused: Option<SqlError>,
+}
 
 /// An existing row that a proposed one met.
 struct Met {
@@ -24,6 +30,7 @@ struct Met {
 struct Changed {
     old: Vec<Value>,
     new: Vec<Value>,
+    refused: Option<SqlError>,
 }
 
 impl Work<'_> {
@@ -75,7 +82,7 @@ impl Work<'_> {
     }
 
     /// What DO UPDATE makes of the row that a proposed one meets.
-    fn meet(&self, conflict: &Conflict, (new, given): &Proposed) -> Result<Option<Met>, SqlError> {
+    fn meet(&self, conflict: &Conflict, Proposed { new, given, .. }: &Proposed) -> Result<Option<Met>, SqlError> {
         let Some(update) = &conflict.update else { return Ok(None) };
         let rowid = self.conflicting(conflict, new)?;
         Ok(rowid.map(|rowid| Met { rowid, change: self.change_existing(update, rowid, new, given) }))
@@ -89,12 +96,13 @@ impl Work<'_> {
         let Some(mut new) = self.fire_before(Some(new), None)? else { return Ok(None) };
         self.generate(&mut new, None)?;
         self.check_row(self.program.policy_checks.as_ref(), &new, None, &named)?;
-        Ok(Some((new, named)))
+        let refused = self.refused_by_view(&new, None, &named)?;
+        Ok(Some(Proposed { new, given: named, refused }))
     }
 
     fn store_or_resolve(
         &mut self,
-        (new, given): Proposed,
+        Proposed { new, given, refused }: Proposed,
         met: Option<Met>,
         on_conflict: Option<&Conflict>,
         touched: &mut HashSet<i64>,
@@ -127,6 +135,7 @@ impl Work<'_> {
             Err(failure) if failure.is_unique() => return Err(self.collision(&new, None, &failure)?),
             Err(failure) => return Err(failure.to_sql()),
         }
+        refused.map_or(Ok(()), Err)?;
         touched.insert(self.desk.connection.db().last_insert_rowid());
         self.inserted += 1;
         let doubtful = self.doubtful(&new, None)?;
@@ -171,7 +180,8 @@ impl Work<'_> {
         let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(None) };
         self.generate(&mut new, Some(&old))?;
         self.check_row(update.checks.as_ref(), &new, Some(&old), given)?;
-        Ok(Some(Changed { old, new }))
+        let refused = self.refused_by_view(&new, Some(&old), given)?;
+        Ok(Some(Changed { old, new, refused }))
     }
 
     fn store_existing(
@@ -179,7 +189,7 @@ impl Work<'_> {
         conflict: &Conflict,
         update: &ConflictUpdate,
         rowid: i64,
-        Changed { old, new }: Changed,
+        Changed { old, new, refused }: Changed,
         touched: &mut HashSet<i64>,
     ) -> Result<(), SqlError> {
         let stored = {
@@ -194,6 +204,7 @@ impl Work<'_> {
             Err(failure) if failure.is_unique() => return Err(self.collision(&new, Some(rowid), &failure)?),
             Err(failure) => return Err(failure.to_sql()),
         }
+        refused.map_or(Ok(()), Err)?;
         // A changed integer key is a changed address: the row is known by it from now on.
         if new != old
             && let Some(now) = self.conflicting(conflict, &new)?

@@ -64,7 +64,11 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     }
     let location = match &run.plan.action {
         Action::Write { location, .. } => {
-            location.iter().map(|(attnum, _)| key_text(&program.table, *attnum, &written)).collect()
+            let own = |attnum: i16| match &program.through {
+                None => attnum,
+                Some(through) => through.columns.iter().find(|(view, _)| *view == attnum).map_or(0, |(_, own)| *own),
+            };
+            location.iter().map(|(attnum, _)| key_text(&program.table, own(*attnum), &written)).collect()
         }
         Action::Read { .. } | Action::Call { .. } => Vec::new(),
     };

@@ -52,5 +52,7 @@ files!(
     times,
     triggers,
     types,
+    view_rights,
+    views,
     writes,
 );

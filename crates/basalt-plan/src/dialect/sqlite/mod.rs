@@ -18,7 +18,6 @@ mod cast;
 mod compare;
 mod expr;
 mod func;
-mod given;
 pub mod host;
 mod json;
 mod keys;

@@ -10,14 +10,14 @@ use basalt_types::pg::oid;
 use basalt_types::{Oid, SqlError, SqlState, TypeRef, Value};
 
 use super::printer::{Printer, Source};
-use super::{Context, given, keys, read, storage};
+use super::{Context, keys, read, storage};
 use crate::dialect::types;
 use crate::expressions::ExprUse;
 use crate::guard::faults::{self, Fault};
 use crate::guard::{self, RowCheck, WriteGuard};
 use crate::program::{
     Assignments, Bind, Checks, ColumnFacts, Command, Compiled, Conflict, ConflictUpdate, DefaultValue, Field, FieldValue,
-    Representation, Returned, Shape, Source as RowSource, TableFacts, Touched, ValueSource, ValuesRow, WriteProgram,
+    Representation, Returned, Shape, Source as RowSource, TableFacts, Through, Touched, ValueSource, ValuesRow, WriteProgram,
 };
 
 /// What is shown of the written rows.
@@ -44,7 +44,6 @@ pub fn rowid_name(relation: &Relation) -> &'static str {
 
 /// Guards and compiles a write.
 pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<'_>) -> Result<WriteProgram, SqlError> {
-    given::check(statement, context.catalog)?;
     let mut guarded = statement.clone();
     let guard = guard::statement(&mut guarded, context.catalog, &context.caller, context.cache)?;
     let (oid, range, returning) = match &guarded {
@@ -110,7 +109,11 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
         targets,
         generated: if is_delete { Vec::new() } else { write.generated()? },
         policy_checks,
-        policies_read: [&guard.insert_checks, &guard.conflict_checks, &guard.update_checks]
+        view_checks: write.policy(&guard.view_checks, Source::New)?,
+        through: guard.renaming.as_ref().map(|r| {
+            Arc::new(Through { columns: r.columns.clone(), keys: r.keys.clone(), defaulted: r.defaulted.clone() })
+        }),
+        policies_read: [&guard.insert_checks, &guard.conflict_checks, &guard.update_checks, &guard.view_checks]
             .into_iter()
             .flatten()
             .any(|rule| facts::contains_subquery(&rule.condition)),
@@ -254,24 +257,42 @@ impl<'a> Write<'a> {
     }
 
     fn default(&self, column: &Column) -> Result<DefaultValue, SqlError> {
+        if let Some(default) = self.view_default(column)? {
+            return Ok(default);
+        }
         if let Some(identity) = &column.identity {
             return Ok(DefaultValue::Sequence { sequence: Oid(identity.sequence), denied: None });
         }
         let Some(text) = column.default.clone().or_else(|| self.domain_default(column)) else { return Ok(DefaultValue::Null) };
-        let expr = self.analysed(&text, ExprUse::Default(column.attnum))?;
-        if let Some(sequence) = self.sequence_of(&expr) {
+        self.default_value(&self.analysed(&text, ExprUse::Default(column.attnum))?)
+    }
+
+    /// What a view says in the place of its table.
+    fn view_default(&self, column: &Column) -> Result<Option<DefaultValue>, SqlError> {
+        let Some(renaming) = &self.guard.renaming else { return Ok(None) };
+        let Some((_, view, attnum)) = renaming.defaults.iter().find(|(own, ..)| *own == column.attnum) else { return Ok(None) };
+        let catalog = self.context.catalog;
+        let Some(view) = catalog.relation_by_oid(*view) else { return Ok(None) };
+        let Some(text) = view.column_at(*attnum).and_then(|c| c.default.as_deref()) else { return Ok(None) };
+        let mut next = 1 << 19;
+        let expr = self.context.cache.get(text, ExprUse::Default(*attnum), Some(view), catalog)?.over(self.range, &mut next);
+        self.default_value(&expr).map(Some)
+    }
+
+    fn default_value(&self, expr: &Expr) -> Result<DefaultValue, SqlError> {
+        if let Some(sequence) = self.sequence_of(expr) {
             let denied = guard::sequence_denied(self.context.catalog, &self.context.caller, sequence);
             return Ok(DefaultValue::Sequence { sequence, denied });
         }
         Ok(match &expr.kind {
             ExprKind::Const(Value::Null) => DefaultValue::Null,
             ExprKind::Func { imp, .. } if imp.0 == "gen_random_uuid" => DefaultValue::RandomUuid,
-            _ => match self.plain(&expr)? {
+            _ => match self.plain(expr)? {
                 Some(bind) => DefaultValue::Bind(bind),
                 None => {
                     let mut printer = self.printer(Source::New);
                     printer.raw("SELECT ");
-                    printer.expr(&expr)?;
+                    printer.expr(expr)?;
                     DefaultValue::Expr(printer.finish())
                 }
             },
