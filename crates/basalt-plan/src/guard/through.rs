@@ -170,12 +170,7 @@ fn no_source() -> SqlError {
 }
 
 /// The base's columns behind those assigned.
-fn sources(
-    level: &Level,
-    change: Change,
-    assigned: &[BTreeSet<i16>],
-    catalog: &Catalog,
-) -> Result<Vec<BTreeSet<i16>>, SqlError> {
+fn sources(level: &Level, change: Change, assigned: &[BTreeSet<i16>], catalog: &Catalog) -> Result<Vec<BTreeSet<i16>>, SqlError> {
     if change != Change::Delete && !level.has_source() {
         return Err(not_updatable(&level.view, change, NO_UPDATABLE_COLUMNS));
     }
@@ -210,9 +205,11 @@ fn not_updatable(view: &Relation, change: Change, reason: Reason) -> SqlError {
         Change::Update => ("update", "updating", "UPDATE"),
         Change::Delete => ("delete from", "deleting from", "DELETE"),
     };
-    SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot {verb} view \"{}\"", view.name)).detail(reason).hint(format!(
-        "To enable {doing} the view, provide an INSTEAD OF {event} trigger or an unconditional ON {event} DO INSTEAD rule."
-    ))
+    SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, format!("cannot {verb} view \"{}\"", view.name)).detail(reason).hint(
+        format!(
+            "To enable {doing} the view, provide an INSTEAD OF {event} trigger or an unconditional ON {event} DO INSTEAD rule."
+        ),
+    )
 }
 
 /// Where a write ends, and as whom it is done there.
@@ -266,11 +263,7 @@ impl<'a> Guard<'a> {
             let behind = |columns: &BTreeSet<i16>| -> BTreeSet<i16> {
                 columns.iter().filter_map(|c| step.level.source(*c).ok()).collect()
             };
-            takes = Takes {
-                insert: takes.insert.as_ref().map(behind),
-                update: takes.update.as_ref().map(behind),
-                ..takes
-            };
+            takes = Takes { insert: takes.insert.as_ref().map(behind), update: takes.update.as_ref().map(behind), ..takes };
             self.needs.push(Need {
                 depth: self.depth,
                 relation: step.level.base,
@@ -319,14 +312,7 @@ impl<'a> Guard<'a> {
     }
 
     /// Puts the meaning of the columns of a view into an expression that has been guarded. `from`: the view's row; `to`: the table's.
-    fn replace(
-        &mut self,
-        through: &Through,
-        depth: usize,
-        expr: &mut Expr,
-        from: RangeId,
-        to: RangeId,
-    ) -> Result<(), SqlError> {
+    fn replace(&mut self, through: &Through, depth: usize, expr: &mut Expr, from: RangeId, to: RangeId) -> Result<(), SqlError> {
         let mut replace = Replace { guard: self, through, depth, from, to, result: Ok(()) };
         replace.expr(expr);
         replace.result

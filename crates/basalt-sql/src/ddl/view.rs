@@ -201,8 +201,9 @@ fn set_option(view: &mut View, option: &str, value: &str) -> Result {
             word @ ("local" | "cascaded") => view.check_option = Some(word.to_owned()),
             _ => {
                 let text = format!("invalid value for enum option \"check_option\": {value}");
-                return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, text)
-                    .detail("Valid values are \"local\" and \"cascaded\"."));
+                return Err(
+                    Refusal::invalid(SqlState::INVALID_PARAMETER, text).detail("Valid values are \"local\" and \"cascaded\".")
+                );
             }
         },
         _ => {

@@ -60,9 +60,7 @@ impl Work<'_> {
 
     /// Whether a body is merged with defaults: when that is asked for and any of its columns has one.
     pub(super) fn merges(&self, missing_default: bool, positions: &[usize]) -> bool {
-        let has_default = |column: &ColumnFacts| {
-            self.is_defaulted(column) && !matches!(column.default, DefaultValue::Null)
-        };
+        let has_default = |column: &ColumnFacts| self.is_defaulted(column) && !matches!(column.default, DefaultValue::Null);
         missing_default && positions.iter().any(|at| has_default(&self.program.table.columns[*at]))
     }
 

@@ -110,9 +110,10 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
         generated: if is_delete { Vec::new() } else { write.generated()? },
         policy_checks,
         view_checks: write.policy(&guard.view_checks, Source::New)?,
-        through: guard.renaming.as_ref().map(|r| {
-            Arc::new(Through { columns: r.columns.clone(), keys: r.keys.clone(), defaulted: r.defaulted.clone() })
-        }),
+        through: guard
+            .renaming
+            .as_ref()
+            .map(|r| Arc::new(Through { columns: r.columns.clone(), keys: r.keys.clone(), defaulted: r.defaulted.clone() })),
         policies_read: [&guard.insert_checks, &guard.conflict_checks, &guard.update_checks, &guard.view_checks]
             .into_iter()
             .flatten()
