@@ -45,13 +45,12 @@ pub struct SqliteOptions {
     pub checkpoint_pages: u32,
     /// WAL pages after which kept snapshots are ended and the WAL is started over.
     pub wal_limit_pages: u32,
-    /// Page cache of each reading connection, KiB. It holds what is read from the WAL; the rest is mapped.
+    /// Page cache of each reading connection, KiB. It holds what is read from the WAL; the rest is mapped, unless commits chase each other.
     pub cache_kib: u32,
     /// Page cache of the writing connection, KiB. It is filled as pages are used.
     pub writer_cache_kib: u32,
-    /// How much of the database file reading connections map into memory, bytes; 0: nothing. A commit empties the page cache of every
-    /// other connection, but mapped pages are found again without a system call. The price: a page that the disk cannot read ends
-    /// the process rather than the request.
+    /// How much of the database file reading connections map into memory, bytes; 0: nothing. Pages beyond the cache are then found
+    /// without a system call and held once. The price: a page that the disk cannot read ends the process rather than the request.
     pub mapped_bytes: u64,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,

@@ -4,6 +4,7 @@
 //! ended by the keeper, and by the writer when it must restart the log.
 
 pub(crate) mod answer;
+mod mapping;
 mod slot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,6 +9,7 @@ use basalt_plan::plan::Plan;
 use basalt_types::{RoleName, SqlError, Value};
 use foldhash::fast::RandomState;
 
+use super::mapping::Mapping;
 use crate::connection::{Connection, Use};
 use crate::error::Failure;
 use crate::programs::ReadyRead;
@@ -32,6 +33,9 @@ pub(crate) struct Slot {
     /// The buffer bodies are written into; its room is used again.
     pub(crate) buffer: Vec<u8>,
     snapshot: Option<Snapshot>,
+    /// [`Shared::commits`] of the last snapshot.
+    seen: u64,
+    mapping: Mapping,
     /// Programs that ran here, by plan and role, so that the way to a short one takes no lock.
     ready: HashMap<u64, Vec<(RoleName, Arc<ReadyRead>)>, RandomState>,
 }
@@ -49,7 +53,15 @@ impl Slot {
     /// What SQLite reports.
     pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self, SqlError> {
         let connection = Connection::open(&shared.options, Use::Read, &shared.services)?;
-        Ok(Self { connection, shared: Arc::clone(shared), buffer: Vec::new(), snapshot: None, ready: HashMap::default() })
+        Ok(Self {
+            connection,
+            shared: Arc::clone(shared),
+            buffer: Vec::new(),
+            snapshot: None,
+            seen: 0,
+            mapping: Mapping::new(),
+            ready: HashMap::default(),
+        })
     }
 
     /// Makes sure that an open snapshot shows every acknowledged commit. Answers the catalog's version in it.
@@ -65,9 +77,16 @@ impl Slot {
             && self.connection.in_transaction()
         {
             kept.used = Instant::now();
+            self.mapping.read();
             return Ok(kept.catalog);
         }
         self.finish();
+        if let Some(is_mapped) = self.mapping.next(self.seen != commits) {
+            let bytes = if is_mapped { self.shared.options.mapped_bytes } else { 0 };
+            // Whether it took effect shows in speed alone.
+            let _ = self.connection.db().execute_batch(&format!("PRAGMA mmap_size={bytes}"));
+        }
+        self.seen = commits;
         self.connection.execute("BEGIN")?;
         // The first read takes the snapshot.
         let catalog = match self.connection.query(store::CATALOG_VERSION, &[])?.pop().and_then(|mut row| row.pop()) {
