@@ -220,6 +220,12 @@ pub struct Trigger {
     pub args: Vec<String>,
     pub enabled: bool,
     pub comment: Option<String>,
+    /// REFERENCING OLD TABLE AS.
+    #[serde(default)]
+    pub old_table: Option<String>,
+    /// REFERENCING NEW TABLE AS.
+    #[serde(default)]
+    pub new_table: Option<String>,
 }
 
 /// BEFORE, AFTER, INSTEAD OF.

@@ -206,6 +206,8 @@ pub struct TableFacts {
     pub columns: Vec<ColumnFacts>,
     /// Some enabled trigger fires for each row.
     pub has_row_triggers: bool,
+    /// There are triggers FOR EACH STATEMENT.
+    pub has_statement_triggers: bool,
 }
 
 /// A column of the table written.

@@ -17,6 +17,7 @@
 //! | `encode` | rows to JSON and CSV |
 //! | `write` | the pipeline of INSERT, UPDATE and DELETE |
 //! | `routine` | the users' functions, called from statements |
+//! | `plpgsql` | the interpreter of functions in PL/pgSQL |
 //! | `own` | transactions of the surfaces on their own tables |
 //! | `store`, `sequences` | the catalog and the counters in the file |
 //! | `schema`, `migrate` | DDL in the file; migrations, history, seeds, Basalt's own tables |
@@ -46,6 +47,7 @@ mod migrate;
 mod names;
 mod options;
 mod own;
+mod plpgsql;
 mod programs;
 mod readers;
 #[allow(dead_code)] // the languages of routines take it into use

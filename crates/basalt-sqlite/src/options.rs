@@ -56,6 +56,8 @@ pub struct SqliteOptions {
     pub clock: Arc<dyn Clock>,
     /// Where random values come from.
     pub rng: Arc<dyn Rng>,
+    /// What the values of functions that run on a thread may take together, bytes; more is 53200.
+    pub max_routine_bytes: usize,
     /// Whether tables made by migrations are open to the API roles by default (Supabase's rule before 2026).
     pub auto_expose_new_tables: bool,
 }
@@ -83,6 +85,7 @@ impl SqliteOptions {
             mapped_bytes: 1 << 30,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            max_routine_bytes: 64 << 20,
             auto_expose_new_tables: false,
         }
     }

@@ -24,9 +24,10 @@ use basalt_types::{RoleName, Session, SqlError, SqlState, Timestamp, Value};
 use crate::bind::Facts;
 use crate::commit::Desk;
 use crate::connection::{Connection, RunContext};
+use crate::options::SqliteOptions;
 use crate::programs::Ready;
 use crate::shared::Shared;
-use crate::{compile, own, write};
+use crate::{compile, own, plpgsql, write};
 
 /// Routines inside routines: deeper than this is 54001, whatever the stack says.
 const DEEPEST: u32 = 1000;
@@ -124,6 +125,27 @@ impl<'a> Scene<'a> {
         'a: 'b,
     {
         Scene { session, search_path, ..*self }
+    }
+
+    /// This scene for a function that a statement in it runs.
+    ///
+    /// # Errors
+    /// 54001 when routines stand too deep in each other, 57014 when the time is over.
+    pub(crate) fn inside<'b>(&'b self, session: &'b Session, search_path: &'b [String]) -> Result<Scene<'b>, SqlError>
+    where
+        'a: 'b,
+    {
+        self.check_depth()?;
+        self.connection().context().check_deadline()?;
+        Ok(Scene { session, search_path, depth: self.depth + 1, ..*self })
+    }
+
+    /// How the engine was opened.
+    pub(crate) fn options(&self) -> &'a SqliteOptions {
+        match self.place {
+            Place::Writer(desk) => &desk.shared.options,
+            Place::Reader(_, shared, _) => &shared.options,
+        }
     }
 
     /// The connection.
@@ -297,7 +319,10 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
 
 /// What runs bodies in a language.
 fn language_of(name: &str) -> Result<Language, SqlError> {
-    Err(SqlError::unsupported(format!("functions in language {name}")))
+    match name {
+        "plpgsql" => Ok(plpgsql::call),
+        _ => Err(SqlError::unsupported(format!("functions in language {name}"))),
+    }
 }
 
 /// What a run that is no request's ends with, as an error.

@@ -1,5 +1,7 @@
 //! Queries: WITH, set operations, VALUES, ORDER BY and LIMIT of a whole query.
 
+use std::borrow::Cow;
+
 use basalt_types::pg::oid;
 use basalt_types::{SqlState, TypeRef, Value};
 
@@ -223,11 +225,37 @@ impl Analyzer<'_> {
         Ok(keys)
     }
 
+    /// A row of VALUES with the fields of a variable in the place of `record.*`.
+    pub(super) fn without_stars<'e>(&self, row: &'e [tree::Expr]) -> Cow<'e, [tree::Expr]> {
+        let fields = |expr: &tree::Expr| match &expr.kind {
+            tree::ExprKind::Star(parts) => match parts.as_slice() {
+                [name] => self.ctx.rows.iter().rev().find(|known| known.name == *name),
+                _ => None,
+            },
+            _ => None,
+        };
+        if row.iter().all(|expr| fields(expr).is_none()) {
+            return Cow::Borrowed(row);
+        }
+        let mut all = Vec::with_capacity(row.len());
+        for expr in row {
+            match fields(expr) {
+                None => all.push(expr.clone()),
+                Some(record) => all.extend(record.columns.iter().map(|(column, ..)| tree::Expr {
+                    kind: tree::ExprKind::Column(vec![record.name.clone(), column.clone()]),
+                    pos: expr.pos,
+                })),
+            }
+        }
+        Cow::Owned(all)
+    }
+
     /// VALUES lists, each column of one type.
     pub(super) fn values(&mut self, rows: &[Vec<tree::Expr>], settle: bool) -> Result<Vec<Vec<Expr>>> {
-        let width = rows.first().map_or(0, Vec::len);
+        let rows: Vec<_> = rows.iter().map(|row| self.without_stars(row)).collect();
+        let width = rows.first().map_or(0, |row| row.len());
         let mut typed: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
-        for row in rows {
+        for row in &rows {
             if row.len() != width {
                 return Err(error(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length"));
             }

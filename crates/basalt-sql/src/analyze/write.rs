@@ -76,11 +76,12 @@ impl Analyzer<'_> {
         let plain_values = query.with.is_none() && query.order_by.is_empty() && query.limit.is_none() && query.offset.is_none();
         let source = match &query.body {
             tree::SetExpr::Values(rows) if plain_values => {
-                let width = rows.first().map_or(0, Vec::len);
+                let rows: Vec<_> = rows.iter().map(|row| self.without_stars(row)).collect();
+                let width = rows.first().map_or(0, |row| row.len());
                 check_width(width, &columns, written)?;
                 columns.truncate(width);
                 let mut typed = Vec::with_capacity(rows.len());
-                for row in rows {
+                for row in &rows {
                     if row.len() != width {
                         return Err(error(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length"));
                     }

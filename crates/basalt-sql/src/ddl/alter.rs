@@ -152,6 +152,7 @@ impl Ddl {
             }
             AlterTableAction::RenameColumn { from, to } => return self.rename_column(table, from, to),
             AlterTableAction::RenameConstraint { from, to } => return self.rename_constraint(table, from, to),
+            AlterTableAction::RenameTrigger { from, to } => return self.rename_trigger(table, from, to),
             AlterTableAction::AlterType { column, ty, using } => {
                 return self.alter_type(table, column, ty, using.as_ref(), changes);
             }

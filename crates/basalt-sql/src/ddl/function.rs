@@ -1,16 +1,15 @@
 //! Functions.
 //!
-//! First tier: trigger functions in PL/pgSQL whose statements the write path runs. Everything else is refused by the name of what it
-//! uses, so that nothing is stored that would fail when called.
+//! First tier: trigger functions in PL/pgSQL. Everything else is refused by the name of what it uses, so that nothing is stored that would
+//! fail when called; the engine refuses bodies it does not run.
 
 use basalt_catalog::{Function, GrantKind, Volatility};
 use basalt_types::{Oid, SqlState, pg};
 
 use super::{Ddl, Refusal, Result};
-use crate::plpgsql::{Block, DeclarationKind, Level, Stmt, StmtKind, VariableType};
-use crate::tree::{CreateFunction, FunctionOption, Name, ObjectKind, Pos, Statement, TypeName};
+use crate::tree::{CreateFunction, FunctionOption, Name, ObjectKind, Pos, TypeName};
 
-const ADVICE: &str = "only trigger functions of plain statements run on SQLite for now";
+const ADVICE: &str = "only trigger functions run on SQLite for now";
 
 /// What CREATE FUNCTION's options say.
 struct Said {
@@ -61,14 +60,10 @@ impl Ddl {
                 .hint("The arguments of the trigger can be accessed through TG_NARGS and TG_ARGV instead."));
         }
         let within = |pos: Pos| if pos.0 == u32::MAX { body_pos } else { Pos(body_pos.0.saturating_add(pos.0)) };
-        let block = crate::plpgsql::parse(&body).map_err(|e| {
+        crate::plpgsql::parse(&body).map_err(|e| {
             let pos = within(e.pos);
             let refusal: Box<Refusal> = basalt_types::SqlError::new(e.code, e.message).into();
             refusal.at(pos)
-        })?;
-        self.simple_block(&block).map_err(|mut e| {
-            e.pos = within(e.pos);
-            e
         })?;
 
         let old = self.catalog.functions_named(&schema.name, &create.name.name).into_iter().find(|f| f.args.is_empty()).cloned();
@@ -184,71 +179,4 @@ impl Ddl {
         self.catalog.put_function(changed);
         Ok(())
     }
-
-    /// Whether the write path runs a body: refuses by the first thing it does not.
-    fn simple_block(&self, block: &Block) -> Result {
-        if !block.handlers.is_empty() {
-            return Err(refused("EXCEPTION handlers", block.pos));
-        }
-        for declaration in &block.declarations {
-            match &declaration.kind {
-                DeclarationKind::Variable { ty: VariableType::Type(ty), .. } if !ty.percent_type => {
-                    self.any_type(ty)?;
-                }
-                DeclarationKind::Variable { ty: VariableType::Type(_), .. } => return Err(refused("%TYPE", declaration.pos)),
-                DeclarationKind::Variable { ty: VariableType::Row(_), .. } => return Err(refused("%ROWTYPE", declaration.pos)),
-                DeclarationKind::Variable { ty: VariableType::Record, .. } => {
-                    return Err(refused("RECORD variables", declaration.pos));
-                }
-                DeclarationKind::Alias(_) => return Err(refused("ALIAS", declaration.pos)),
-                DeclarationKind::Cursor { .. } => return Err(refused("cursors", declaration.pos)),
-            }
-        }
-        self.simple_statements(&block.body)
-    }
-
-    fn simple_statements(&self, statements: &[Stmt]) -> Result {
-        statements.iter().try_for_each(|s| self.simple_statement(s))
-    }
-
-    fn simple_statement(&self, statement: &Stmt) -> Result {
-        let construct = match &statement.kind {
-            StmtKind::Block(block) => return self.simple_block(block),
-            StmtKind::If { arms, otherwise } => {
-                arms.iter().try_for_each(|(_, body)| self.simple_statements(body))?;
-                return self.simple_statements(otherwise);
-            }
-            StmtKind::Sql { statement: sql, into: None } => match **sql {
-                Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => return Ok(()),
-                _ => "SQL statements other than INSERT, UPDATE, DELETE",
-            },
-            StmtKind::Raise(raise) if raise.again => "RAISE of what is being handled",
-            StmtKind::Raise(raise) => match raise.level {
-                Level::Exception | Level::Debug | Level::Log | Level::Info | Level::Notice | Level::Warning => return Ok(()),
-            },
-            StmtKind::Assign { .. } | StmtKind::Return(_) | StmtKind::Perform(_) | StmtKind::Null => return Ok(()),
-            StmtKind::Sql { into: Some(_), .. } => "INTO",
-            StmtKind::Case { .. } => "CASE statements",
-            StmtKind::Loop { .. }
-            | StmtKind::While { .. }
-            | StmtKind::ForInteger { .. }
-            | StmtKind::ForRows { .. }
-            | StmtKind::ForEach { .. }
-            | StmtKind::Exit { .. }
-            | StmtKind::Continue { .. } => "loops",
-            StmtKind::ReturnNext(_) | StmtKind::ReturnQuery(_) | StmtKind::ReturnQueryExecute { .. } => {
-                "RETURN NEXT and RETURN QUERY"
-            }
-            StmtKind::Assert { .. } => "ASSERT",
-            StmtKind::Execute { .. } => "EXECUTE",
-            StmtKind::GetDiagnostics { .. } => "GET DIAGNOSTICS",
-            StmtKind::Open { .. } | StmtKind::Fetch { .. } | StmtKind::Close(_) => "cursors",
-            StmtKind::Commit { .. } | StmtKind::Rollback { .. } => "COMMIT and ROLLBACK",
-        };
-        Err(refused(construct, statement.pos))
-    }
-}
-
-fn refused(what: &str, pos: Pos) -> Box<Refusal> {
-    Refusal::unsupported(format!("PL/pgSQL {what}"), ADVICE).at(pos)
 }

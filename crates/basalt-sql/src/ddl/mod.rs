@@ -33,6 +33,7 @@ mod view;
 mod walk;
 
 use basalt_catalog::Catalog;
+use basalt_types::{SqlError, SqlState};
 
 pub use refusal::{Reason, Refusal, Result};
 pub use step::{Convert, Fill, Step};
@@ -178,10 +179,7 @@ impl Ddl {
             Statement::Set { name, values, local } => self.set(name, values, *local),
             Statement::SetConstraints { names, deferred } => self.set_constraints(names, *deferred),
             Statement::Transaction { verb, name } => self.transaction(verb, name.as_deref()),
-            Statement::Do { .. } => Err(Refusal::unsupported(
-                "DO blocks",
-                "write the statements of the block directly; IF NOT EXISTS and IF EXISTS forms replace most catalog look-ups",
-            )),
+            Statement::Do { language, body, body_pos } => self.run_block(language.as_deref(), body, *body_pos),
             Statement::Notify { channel, .. } => {
                 let why = if channel == "pgrst" {
                     "NOTIFY pgrst: the API follows every schema change by itself".to_owned()
@@ -202,6 +200,20 @@ impl Ddl {
             role: self.ctx.role.clone(),
             search_path: self.path(),
         });
+    }
+
+    /// A DO block, which the engine runs.
+    fn run_block(&mut self, language: Option<&str>, body: &str, body_pos: Pos) -> Result {
+        if let Some(language) = language.filter(|language| !language.eq_ignore_ascii_case("plpgsql")) {
+            return Err(Refusal::invalid(SqlState::UNDEFINED_OBJECT, format!("language \"{language}\" does not exist")));
+        }
+        crate::plpgsql::parse(body).map_err(|e| {
+            let within = if e.pos.0 == NO_POS.0 { body_pos } else { Pos(body_pos.0.saturating_add(e.pos.0)) };
+            let refusal: Box<Refusal> = SqlError::new(e.code, e.message).into();
+            refusal.at(within)
+        })?;
+        self.steps.push(Step::Block { body: body.to_owned(), role: self.ctx.role.clone(), search_path: self.path() });
+        Ok(())
     }
 
     /// Statements that exist in PostgreSQL but not in our tree.

@@ -57,7 +57,12 @@ pub fn check_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, base
             let (statement, refusal) = match parsed {
                 Err(e) => (None, Some(e.into())),
                 Ok(located) => {
-                    let refusal = super::apply(&mut catalog, &located.statement, &mut ctx).err().map(|e| e.at(located.pos));
+                    let applied = super::apply(&mut catalog, &located.statement, &mut ctx);
+                    let applied = applied.and_then(|_| match &located.statement {
+                        Statement::Do { body, .. } => block(&mut catalog, body, &mut ctx),
+                        _ => Ok(()),
+                    });
+                    let refusal = applied.err().map(|e| e.at(located.pos));
                     (Some(located), refusal)
                 }
             };
@@ -92,6 +97,24 @@ pub fn check_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, base
         ctx.end_transaction();
     }
     report
+}
+
+/// What a DO block would make: its statements are applied in their order, whether or not their conditions would hold, so that what
+/// follows finds their objects. What fails is for the block's run to decide; only what stands under no condition and does not run here
+/// is a refusal now.
+fn block(catalog: &mut Catalog, body: &str, ctx: &mut DdlContext) -> super::Result {
+    let Ok(parsed) = crate::plpgsql::parse(body) else { return Ok(()) };
+    let mut found = Vec::new();
+    crate::plpgsql::each_statement(&parsed, &mut |statement, is_certain| found.push((statement, is_certain)));
+    for (statement, is_certain) in found {
+        if let Err(refusal) = super::apply(catalog, statement, ctx)
+            && is_certain
+            && refusal.reason == Reason::Unsupported
+        {
+            return Err(refusal);
+        }
+    }
+    Ok(())
 }
 
 /// The name of what a statement makes.

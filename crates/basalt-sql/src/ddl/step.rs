@@ -184,6 +184,15 @@ pub enum Step {
         /// Schemas for unqualified names.
         search_path: Vec<String>,
     },
+    /// Run the body of a DO block as that role with that search path.
+    Block {
+        /// PL/pgSQL.
+        body: String,
+        /// The current role.
+        role: String,
+        /// Schemas for unqualified names.
+        search_path: Vec<String>,
+    },
     /// From here to the end of the transaction deferrable constraints are checked at its end (`deferred`), or with their statements;
     /// what waits for the end is then checked now.
     SetConstraints {

@@ -81,6 +81,7 @@ fn shown(catalog: &Catalog, step: &Step) -> String {
             let list = |oids: &[Oid]| oids.iter().map(table).collect::<Vec<_>>().join(", ");
             format!("truncate {} restart ({})", list(tables), list(restart))
         }
+        Step::Block { body, role, search_path } => format!("block as {role} in {search_path:?}: {body}"),
         Step::Run { statement, role, search_path } => {
             let text = crate::print::statement(statement).unwrap_or_default();
             format!("run as {role} in ({}): {text}", search_path.join(", "))

@@ -1,6 +1,6 @@
 //! Triggers.
 
-use basalt_catalog::{RelationKind, Trigger, TriggerEvents, TriggerTiming};
+use basalt_catalog::{Relation, RelationKind, Trigger, TriggerEvents, TriggerTiming};
 use basalt_types::{SqlState, pg};
 
 use super::expr::Place;
@@ -11,10 +11,8 @@ use crate::tree::CreateTrigger;
 impl Ddl {
     pub(super) fn create_trigger(&mut self, create: &CreateTrigger) -> Result {
         let refused = [
-            (create.constraint, "constraint triggers", "use an AFTER trigger"),
-            (create.transition_tables, "transition tables", "use a trigger FOR EACH ROW"),
+            (create.deferrable.deferrable, "deferrable constraint triggers", "use an AFTER trigger"),
             (create.truncate, "TRUNCATE triggers", "leave it out"),
-            (!create.for_each_row, "statement-level triggers", "use a trigger FOR EACH ROW"),
             (create.timing == "instead of", "INSTEAD OF triggers", "write to the table itself"),
         ];
         for (found, construct, advice) in refused {
@@ -31,6 +29,7 @@ impl Ddl {
             .detail("Views cannot have row-level BEFORE or AFTER triggers.")
             .at(create.table.pos));
         }
+        let (old_table, new_table) = transition_tables(create)?;
         let may = self.catalog.relation_privileges(&self.ctx.role, &table);
         if !may.contains(basalt_catalog::Privileges::TRIGGER) {
             return Err(Refusal::invalid(
@@ -55,6 +54,9 @@ impl Ddl {
                 format!("function {} must return type trigger", written(&create.function)),
             ));
         }
+        if create.constraint && !create.for_each_row {
+            return Err(Refusal::invalid(SqlState::SYNTAX_ERROR, "syntax error at or near \"EXECUTE\""));
+        }
         let update_of = create.update_of.iter().map(|c| self.attnum(&table, c)).collect::<Result<Vec<i16>>>()?;
         let place = Place::When { old: !create.insert, new: !create.delete };
         let when = create.when.as_ref().map(|e| self.row_expr(e, &table, place)).transpose()?;
@@ -63,12 +65,14 @@ impl Ddl {
             timing: if create.timing == "before" { TriggerTiming::Before } else { TriggerTiming::After },
             events: TriggerEvents { insert: create.insert, update: create.update, delete: create.delete, truncate: false },
             update_of,
-            for_each_row: true,
+            for_each_row: create.for_each_row,
             when,
             function: function.oid,
             args: create.args.clone(),
             enabled: true,
             comment: None,
+            old_table,
+            new_table,
         };
         if let Some(old) = old {
             table.triggers.remove(old);
@@ -79,4 +83,59 @@ impl Ddl {
         self.catalog.put_relation(table);
         Ok(())
     }
+    /// ALTER TRIGGER … RENAME TO.
+    pub(super) fn rename_trigger(&mut self, mut table: Relation, from: &str, to: &str) -> Result {
+        if table.triggers.iter().any(|t| t.name == to) {
+            return Err(Refusal::invalid(
+                SqlState::DUPLICATE_OBJECT,
+                format!("trigger \"{to}\" for relation \"{}\" already exists", table.name),
+            ));
+        }
+        let Some(trigger) = table.triggers.iter_mut().find(|t| t.name == from) else {
+            return Err(Refusal::invalid(
+                SqlState::UNDEFINED_OBJECT,
+                format!("trigger \"{from}\" for table \"{}\" does not exist", table.name),
+            ));
+        };
+        to.clone_into(&mut trigger.name);
+        table.triggers.sort_by(|a, b| a.name.cmp(&b.name));
+        self.catalog.put_relation(table);
+        Ok(())
+    }
+}
+
+/// The names of the old and the new rows' table, as far as the trigger may have them.
+fn transition_tables(create: &CreateTrigger) -> Result<(Option<String>, Option<String>)> {
+    let invalid = |text: &str| Refusal::invalid(SqlState::INVALID_OBJECT_DEFINITION, text).at(create.table.pos);
+    let (mut old, mut new) = (None, None);
+    for (is_new, name) in &create.referencing {
+        if create.timing != "after" {
+            return Err(invalid("transition table name can only be specified for an AFTER trigger"));
+        }
+        let events = [create.insert, create.update, create.delete].into_iter().filter(|event| *event).count();
+        if events > 1 {
+            let text = "transition tables cannot be specified for triggers with more than one event";
+            return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, text).at(create.table.pos));
+        }
+        if !create.update_of.is_empty() {
+            let text = "transition tables cannot be specified for triggers with column lists";
+            return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, text).at(create.table.pos));
+        }
+        let place = if *is_new { &mut new } else { &mut old };
+        if place.is_some() {
+            let which = if *is_new { "NEW" } else { "OLD" };
+            return Err(invalid(&format!("{which} TABLE cannot be specified multiple times")));
+        }
+        if *is_new && create.delete {
+            return Err(invalid("NEW TABLE can only be specified for an INSERT or UPDATE trigger"));
+        }
+        if !*is_new && create.insert {
+            return Err(invalid("OLD TABLE can only be specified for a DELETE or UPDATE trigger"));
+        }
+        *place = Some(name.clone());
+    }
+    if old.is_some() && old == new {
+        return Err(invalid("OLD TABLE name and NEW TABLE name cannot be the same"));
+    }
+    Ok((old, new))
 }

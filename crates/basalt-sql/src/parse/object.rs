@@ -139,8 +139,17 @@ impl Parser<'_> {
                 self.at = from + 1;
                 return self.role_statement();
             }
-            ObjectKind::Trigger
-            | ObjectKind::Rule
+            ObjectKind::Trigger => {
+                let from_name = self.col_id()?;
+                self.expect("on")?;
+                let name = self.name()?;
+                if !self.eat("rename to") {
+                    return self.other_statement(from);
+                }
+                let actions = vec![AlterTableAction::RenameTrigger { from: from_name, to: self.col_id()? }];
+                return Ok(Statement::AlterTable { name, if_exists: false, only: false, actions });
+            }
+            ObjectKind::Rule
             | ObjectKind::Cast
             | ObjectKind::Operator
             | ObjectKind::Column

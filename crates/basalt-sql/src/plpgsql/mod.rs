@@ -6,11 +6,13 @@ mod block;
 mod flow;
 mod sql;
 mod tree;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub use tree::*;
+pub use walk::each_statement;
 
 use crate::parse::ParseError;
 use crate::parse::cursor::{Parser, Stop};

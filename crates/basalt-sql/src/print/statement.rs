@@ -3,8 +3,8 @@
 use super::Out;
 use crate::parse::object::kind_words;
 use crate::tree::{
-    CreateFunction, CreatePolicy, CreateTrigger, CreateView, DropName, Expr, FunctionOption, Grant, GrantOn, ObjectKind,
-    ParamMode, PolicyCommand, Statement, TypeName,
+    AlterTableAction, CreateFunction, CreatePolicy, CreateTrigger, CreateView, DropName, Expr, FunctionOption, Grant, GrantOn,
+    ObjectKind, ParamMode, PolicyCommand, Statement, TypeName,
 };
 
 /// The privileges of PostgreSQL.
@@ -54,6 +54,15 @@ impl Out {
             }
             Statement::CreateTable(table) => self.create_table(table),
             Statement::AlterTable { name, if_exists, only, actions } => {
+                if let [AlterTableAction::RenameTrigger { from, to }] = actions.as_slice() {
+                    self.put("ALTER TRIGGER ");
+                    self.ident(from);
+                    self.put(" ON ");
+                    self.name(name);
+                    self.put(" RENAME TO ");
+                    self.ident(to);
+                    return;
+                }
                 self.put("ALTER TABLE ");
                 self.put_if(*if_exists, "IF EXISTS ");
                 self.put_if(*only, "ONLY ");

@@ -301,6 +301,7 @@ impl Out {
                 self.put_if(*cascade, " CASCADE");
             }
             AlterTableAction::RenameColumn { from, to } => self.renamed("RENAME COLUMN ", from, to),
+            AlterTableAction::RenameTrigger { from, to } => self.renamed("RENAME TRIGGER ", from, to),
             AlterTableAction::RenameConstraint { from, to } => self.renamed("RENAME CONSTRAINT ", from, to),
             AlterTableAction::AlterType { column, ty, using } => {
                 self.alter_column(column, "TYPE ");

@@ -454,6 +454,11 @@ pub enum AlterTableAction {
     RowSecurity(bool),
     /// FORCE / NO FORCE ROW LEVEL SECURITY.
     ForceRowSecurity(bool),
+    /// ALTER TRIGGER … RENAME TO.
+    RenameTrigger {
+        from: String,
+        to: String,
+    },
     /// ENABLE / DISABLE TRIGGER name | ALL | USER: none for ALL, the reserved word `user` for USER.
     Trigger {
         enable: bool,

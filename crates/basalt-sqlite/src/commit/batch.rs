@@ -189,7 +189,7 @@ impl Writer {
         if let Err(failure) = self.connection.execute("BEGIN IMMEDIATE") {
             return Err(failure.to_sql().into());
         }
-        let desk = self.desk();
+        let desk = self.desk(is_schema);
         let answer = self.run_task(&desk, job, job.terms.deadline);
         let answer = answer.and_then(|value| self.check_keys(&desk).map(|()| value).map_err(RunError::from));
         let catalog = desk.is_changed.get().then(|| desk.catalog());
@@ -226,7 +226,7 @@ impl Writer {
         }
         let written = self.connection.db().total_changes();
         let slice = Instant::now() + SLICE;
-        let desk = self.desk();
+        let desk = self.desk(false);
         let answer = self.run_task(&desk, job, slice.min(job.terms.deadline));
         let is_too_long = answer.is_err() && slice < job.terms.deadline && self.connection.context().stopped() == Stop::Deadline;
         if !self.connection.in_transaction() {
@@ -256,7 +256,7 @@ impl Writer {
         }
     }
 
-    fn desk(&self) -> Desk<'_> {
+    fn desk(&self, may_change_schema: bool) -> Desk<'_> {
         Desk {
             connection: &self.connection,
             shared: &self.shared,
@@ -265,6 +265,8 @@ impl Writer {
             catalog: RefCell::new(self.shared.catalog.load_full()),
             is_changed: Cell::new(false),
             has_written: Cell::new(false),
+            may_change_schema,
+            notices: RefCell::default(),
             late: Late::default(),
             expressions: OnceCell::new(),
         }

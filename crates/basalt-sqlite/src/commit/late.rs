@@ -29,7 +29,7 @@ pub(crate) enum Doubt {
 }
 
 /// A key's values that are to be looked at again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Owed {
     pub(crate) doubt: Doubt,
     /// The constraint's table: of a foreign key, the one that refers.
@@ -51,7 +51,26 @@ pub(crate) struct Late {
     owed: RefCell<Vec<Owed>>,
 }
 
+/// What waited at a time.
+pub(crate) struct LateMark {
+    all: Option<bool>,
+    each: HashMap<Oid, bool>,
+    owed: Vec<Owed>,
+}
+
 impl Late {
+    /// What waits now, to come back to.
+    pub(crate) fn mark(&self) -> LateMark {
+        LateMark { all: self.all.get(), each: self.each.borrow().clone(), owed: self.owed.borrow().clone() }
+    }
+
+    /// What was done since is undone.
+    pub(crate) fn back_to(&self, mark: LateMark) {
+        self.all.set(mark.all);
+        *self.each.borrow_mut() = mark.each;
+        *self.owed.borrow_mut() = mark.owed;
+    }
+
     /// Whether a constraint waits for the end of the transaction.
     pub(crate) fn waits(&self, constraint: Oid, deferral: Deferral) -> bool {
         let said = || self.each.borrow().get(&constraint).copied().or(self.all.get());

@@ -28,7 +28,7 @@ use gather::Pace;
 use late::Late;
 use turns::{Turns, Wait};
 
-pub(crate) use late::{Doubt, Owed};
+pub(crate) use late::{Doubt, LateMark, Owed};
 pub(crate) use turns::Habit;
 
 use crate::connection::Connection;
@@ -36,6 +36,9 @@ use crate::connection::context::Stop;
 use crate::readers::{Readers, Slot};
 use crate::shared::Shared;
 use crate::{compile, error};
+
+/// Most notices of functions kept for a migration.
+const MOST_NOTICES: usize = 1000;
 
 /// What a job sees while it runs: the connection inside the job's savepoint, and the catalog as far as the job itself changed it.
 pub(crate) struct Desk<'a> {
@@ -48,6 +51,10 @@ pub(crate) struct Desk<'a> {
     catalog: RefCell<Arc<Catalog>>,
     is_changed: Cell<bool>,
     has_written: Cell<bool>,
+    /// Whether the job is of [`Kind::Schema`].
+    may_change_schema: bool,
+    /// What RAISE NOTICE said.
+    notices: RefCell<Vec<String>>,
     /// Constraints that wait for the end of the job.
     pub(crate) late: Late,
     /// Analysed expressions of catalogs that only this job knows.
@@ -64,6 +71,24 @@ impl Desk<'_> {
     pub(crate) fn set_catalog(&self, catalog: Arc<Catalog>) {
         *self.catalog.borrow_mut() = catalog;
         self.is_changed.set(true);
+    }
+
+    /// Whether this job may change catalog and tables.
+    pub(crate) fn may_change_schema(&self) -> bool {
+        self.may_change_schema
+    }
+
+    /// Keeps a notice, of a job that somebody will read them of.
+    pub(crate) fn notice(&self, text: String) {
+        let mut notices = self.notices.borrow_mut();
+        if self.may_change_schema && notices.len() < MOST_NOTICES {
+            notices.push(text);
+        }
+    }
+
+    /// The notices so far.
+    pub(crate) fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notices.borrow_mut())
     }
 
     /// Notes that a statement of this job, which has more of them, has written.

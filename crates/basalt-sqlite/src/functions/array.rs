@@ -278,6 +278,10 @@ fn generate_subscripts(call: &Call<'_>) -> Result<Value, SqlError> {
 /// A value as arrays hold it: JSON text of its storage form.
 fn element(call: &Call<'_>) -> Result<Value, SqlError> {
     let ty = super::json::type_argument(call, 0).oid;
+    // An array inside another is a further dimension of it.
+    if pg::element(ty).is_some() && !matches!(call.arg(1), ValueRef::Null) {
+        return Ok(call.arg(1).to_value());
+    }
     let text = pg::array_from_values([call.arg(1).to_value()], ty);
     Ok(Value::from(text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or("null")))
 }

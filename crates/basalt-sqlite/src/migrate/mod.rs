@@ -13,14 +13,15 @@ use basalt_engine::RunError;
 use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, Migrations, RepairStatus};
 use basalt_sql::ddl::{self, DdlContext, Refusal};
 use basalt_sql::parse::{self, ParseError};
-use basalt_sql::tree::Located;
-use basalt_types::{Oid, SqlError, SqlState, Value, ValueRef, pg};
+use basalt_sql::tree::{Located, Statement};
+use basalt_types::{Oid, Session, SqlError, SqlState, Value, ValueRef, pg};
 use parking_lot::Mutex;
 
 use crate::commit::{Desk, Kind, Task};
 use crate::connection::Connection;
 use crate::engine::SqliteEngine;
-use crate::{functions, keys, schema, store, write};
+use crate::routine::Scene;
+use crate::{functions, keys, plpgsql, schema, store};
 
 pub(crate) use own::bootstrap;
 
@@ -45,17 +46,11 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
     let statements = parse::file(text).map_err(|e| parse_error(text, e))?;
     let mut notices = Vec::new();
     for statement in &statements {
-        let before = desk.catalog();
-        let mut catalog = Catalog::clone(&before);
-        let steps = ddl::apply(&mut catalog, &statement.statement, ctx).map_err(|r| refusal(text, statement, *r))?;
-        // Every statement has a version of its own, so that what was analysed for the one before is not taken for this one.
-        catalog.set_version(catalog.version() + 1);
-        let catalog = Arc::new(catalog);
-        desk.set_catalog(Arc::clone(&catalog));
-        for step in &steps {
-            schema::take(desk, &catalog, step, &mut notices).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
-        }
-        check_triggers(desk, &before, &catalog).map_err(|e| MigrationError::at(text, statement.pos.0, e))?;
+        run_statement(desk, &statement.statement, ctx, &mut notices).map_err(|stopped| match stopped {
+            Stopped::Refused(r) => refusal(text, statement, *r),
+            Stopped::Failed(e) => MigrationError::at(text, statement.pos.0, e),
+        })?;
+        let catalog = desk.catalog();
         // Initially deferred keys wait for the end of the file, which is the job's.
         if desk.connection.has_foreign_key_violations()
             && let Some(error) = keys::search(desk.connection, &catalog, |c| !desk.late.waits(Oid(c.oid), c.deferral))
@@ -67,8 +62,72 @@ pub(crate) fn run_text(desk: &Desk<'_>, text: &str, ctx: &mut DdlContext) -> Res
     Ok(notices)
 }
 
-/// Refuses now what a changed trigger, or a trigger of a changed function, would be refused when it fires.
-fn check_triggers(desk: &Desk<'_>, before: &Catalog, after: &Catalog) -> Result<(), SqlError> {
+/// Why a statement stopped.
+enum Stopped {
+    /// Before anything was done.
+    Refused(Box<Refusal>),
+    Failed(SqlError),
+}
+
+impl From<SqlError> for Stopped {
+    fn from(error: SqlError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs one statement. The catalog of the desk is the changed one afterwards.
+fn run_statement(desk: &Desk<'_>, statement: &Statement, ctx: &mut DdlContext, notices: &mut Vec<String>) -> Result<(), Stopped> {
+    let before = desk.catalog();
+    let mut catalog = Catalog::clone(&before);
+    let steps = ddl::apply(&mut catalog, statement, ctx).map_err(Stopped::Refused)?;
+    // Every statement has a version of its own, so that what was analysed for the one before is not taken for this one.
+    catalog.set_version(catalog.version() + 1);
+    let catalog = Arc::new(catalog);
+    desk.set_catalog(Arc::clone(&catalog));
+    for step in &steps {
+        schema::take(desk, &catalog, step, notices)?;
+    }
+    notices.extend(desk.take_notices());
+    check_functions(desk, &before, ctx)?;
+    Ok(())
+}
+
+/// Runs a statement that a function of a migration makes, as a role.
+///
+/// # Errors
+/// What refuses it, and what it ends with.
+pub(crate) fn run_inside(desk: &Desk<'_>, statement: &Statement, role: &str, search_path: &[String]) -> Result<(), SqlError> {
+    let mut before = DdlContext::of_role(role);
+    before.search_path = search_path.to_vec();
+    let mut ctx = before.clone();
+    let mut notices = Vec::new();
+    run_statement(desk, statement, &mut ctx, &mut notices).map_err(|stopped| match stopped {
+        Stopped::Refused(refusal) => refusal.error,
+        Stopped::Failed(error) => error,
+    })?;
+    // The function's session is the migration's; what it sets there would have to outlive it.
+    if ctx.role != before.role || ctx.search_path != before.search_path {
+        return Err(SqlError::unsupported("SET in PL/pgSQL"));
+    }
+    notices.into_iter().for_each(|notice| desk.notice(notice));
+    Ok(())
+}
+
+/// Refuses now what a changed function or trigger would be refused for when it runs.
+fn check_functions(desk: &Desk<'_>, before: &Arc<Catalog>, ctx: &DdlContext) -> Result<(), SqlError> {
+    let after = desk.catalog();
+    if Arc::ptr_eq(before, &after) {
+        return Ok(());
+    }
+    let session = Session::of_role(crate::compile::OWNER);
+    let path = ctx.schemas(&after);
+    let scene = Scene::writing(desk, &session, &path);
+    for function in after.functions().filter(|function| function.language == "plpgsql") {
+        let old = before.function_by_oid(Oid(function.oid));
+        if old.is_none_or(|old| !Arc::ptr_eq(old, function) && old != function) {
+            plpgsql::check_function(&scene, function)?;
+        }
+    }
     for relation in after.relations().filter(|relation| !relation.triggers.is_empty()) {
         let old = before.relation_by_oid(Oid(relation.oid));
         for trigger in &relation.triggers {
@@ -76,7 +135,7 @@ fn check_triggers(desk: &Desk<'_>, before: &Catalog, after: &Catalog) -> Result<
             let is_same = old.is_some_and(|old| Arc::ptr_eq(old, relation) || old.triggers.contains(trigger))
                 && before.function_by_oid(function) == after.function_by_oid(function);
             if !is_same {
-                write::check_trigger(desk, relation, trigger)?;
+                plpgsql::check_trigger(&scene, relation, trigger)?;
             }
         }
     }

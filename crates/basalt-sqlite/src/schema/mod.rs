@@ -13,9 +13,11 @@ pub(crate) mod table;
 
 use basalt_catalog::{Catalog, Index, Relation};
 use basalt_sql::ddl::Step;
-use basalt_types::{Oid, SqlError};
+use basalt_types::{Oid, Session, SqlError};
 
 use crate::commit::Desk;
+use crate::plpgsql;
+use crate::routine::Scene;
 
 /// A relation that a step names.
 pub(crate) fn relation(catalog: &Catalog, oid: Oid) -> Result<&Relation, SqlError> {
@@ -103,6 +105,11 @@ pub(crate) fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mu
             Ok(())
         }
         Step::Run { statement, role, search_path } => rows::run(desk, catalog, statement, role, search_path),
+        Step::Block { body, role, search_path } => {
+            let session = Session::of_role(role);
+            let scene = Scene::writing(desk, &session, search_path);
+            scene.enter(|| plpgsql::anonymous(&scene, body))
+        }
         Step::SetConstraints { constraints, deferred } => {
             desk.late.set(constraints.as_deref(), *deferred);
             desk.late.check(connection, catalog, false)

@@ -11,7 +11,7 @@ use basalt_catalog::{Action, Constraint, ConstraintKind, Trigger, TriggerTiming}
 use basalt_plan::program::{ChildKey, ForeignKey, UniqueKey, WriteProgram};
 use basalt_types::{Oid, SqlError};
 
-use super::trigger::firing;
+use super::trigger::{Changed, firing};
 use super::{Change, Work};
 use crate::bind::Facts;
 use crate::commit::Desk;
@@ -93,8 +93,9 @@ impl Work<'_> {
         let has_keys = program.foreign_keys.iter().any(|key| key.match_full) || program.child_keys.iter().any(acts);
         let has_doubts = changes.iter().any(|change| !change.doubtful.is_empty());
         if !program.table.has_row_triggers && !has_keys && !has_doubts && !self.desk.connection.has_foreign_key_violations() {
-            return Ok(());
+            return self.fire_statement(TriggerTiming::After, changes);
         }
+        let changed = Changed::new(changes);
         let catalog = self.desk.catalog();
         let Some(relation) = catalog.relation_by_oid(program.table.relation) else {
             return Err(SqlError::internal("the table written has gone"));
@@ -118,7 +119,7 @@ impl Work<'_> {
             events.sort_by_key(|(name, _)| *name);
             for (_, event) in events {
                 match event {
-                    Event::Trigger(trigger) => self.fire(&catalog, relation, trigger, new, old).map(drop)?,
+                    Event::Trigger(trigger) => self.fire(&catalog, relation, trigger, new, old, Some(&changed)).map(drop)?,
                     Event::Referenced(key) => self.refer(key, change, queue)?,
                     Event::Referring(key) => self.check_foreign_key(key, change)?,
                     Event::Unique(key, constraint) => {
@@ -129,6 +130,6 @@ impl Work<'_> {
                 }
             }
         }
-        Ok(())
+        self.fire_statement(TriggerTiming::After, changes)
     }
 }

@@ -1,4 +1,4 @@
-//! What writes compile besides their own program and keep as long as the catalog stays: triggers, referential actions, domains' checks.
+//! What writes compile besides their own program and keep as long as the catalog stays: referential actions, domains' checks.
 //!
 //! Each writer has its own thread, so these are the thread's.
 
@@ -11,11 +11,6 @@ use basalt_catalog::Catalog;
 use basalt_plan::program::{Checks, WriteProgram};
 use basalt_types::SqlError;
 
-use super::trigger;
-
-/// By relation, trigger's name and role.
-pub(super) type Triggers = HashMap<(u32, String, String), Rc<trigger::Compiled>>;
-
 /// By the foreign key's identity, and whether it is the action on DELETE.
 pub(super) type Actions = HashMap<(u32, bool), Arc<WriteProgram>>;
 
@@ -26,7 +21,6 @@ pub(super) type Domains = HashMap<u32, Option<Rc<Checks>>>;
 pub(super) struct Kept {
     /// The catalog the entries are of. It is held, so that no other one gets its address.
     catalog: Option<Arc<Catalog>>,
-    pub(super) triggers: Triggers,
     pub(super) actions: Actions,
     pub(super) domains: Domains,
 }

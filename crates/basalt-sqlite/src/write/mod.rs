@@ -26,6 +26,7 @@ mod show;
 mod trigger;
 mod unique;
 
+use basalt_catalog::TriggerTiming;
 use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::program::{Assignments, Command, Conflict, WriteProgram};
 use basalt_types::pg::datetime::SessionZone;
@@ -37,7 +38,7 @@ use crate::programs::ReadyWrite;
 use crate::routine;
 use row::Row;
 
-pub(crate) use trigger::check as check_trigger;
+pub(crate) use show::row_text;
 
 /// What a write did.
 pub(crate) struct Written {
@@ -130,6 +131,7 @@ fn run_statement<'a>(
         return Err(SqlError::new(SqlState::TOO_COMPLEX, "stack depth limit exceeded"));
     }
     let mut work = Work::new(desk, program, facts, depth);
+    work.fire_statement(TriggerTiming::Before, &[])?;
     match &program.command {
         Command::Insert { source, on_conflict, overriding_system } => {
             work.insert(source, on_conflict.as_ref(), *overriding_system, payload)?;

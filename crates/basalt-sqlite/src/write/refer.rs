@@ -95,6 +95,10 @@ impl Work<'_> {
     }
 
     fn act_out(&self, program: &Arc<WriteProgram>, facts: &Facts<'_>) -> Result<Vec<Change>, SqlError> {
+        if program.table.has_statement_triggers {
+            // PostgreSQL fires them once for all rows of the action, between the rows' own.
+            return Err(SqlError::unsupported("a foreign key's action on a table with triggers FOR EACH STATEMENT"));
+        }
         Ok(run_statement(self.desk, program, facts, None, self.depth + 1)?.changes)
     }
 }

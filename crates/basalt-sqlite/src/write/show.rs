@@ -153,26 +153,40 @@ fn query(
 fn rows_text(rows: &[Vec<Value>]) -> String {
     let mut out = Vec::from(*b"[");
     for (i, row) in rows.iter().enumerate() {
-        out.extend_from_slice(if i > 0 { b",[" } else { b"[" });
-        for (j, value) in row.iter().enumerate() {
-            if j > 0 {
-                out.push(b',');
-            }
-            match value {
-                Value::Null => out.extend_from_slice(b"null"),
-                Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
-                // Seventeen digits give the same number back.
-                Value::Real(x) => out.extend_from_slice(format!("{x:e}").as_bytes()),
-                Value::Text(text) => pg::write_json_string(text, &mut out),
-                Value::Blob(bytes) => {
-                    let hex: String = bytes.iter().map(|b| format!("{b:02X}")).collect();
-                    pg::write_json_string(&hex, &mut out);
-                }
-            }
+        if i > 0 {
+            out.push(b',');
         }
-        out.push(b']');
+        write_row(row, &mut out);
     }
     out.push(b']');
     // Every part written above is UTF-8.
     String::from_utf8(out).unwrap_or_default()
+}
+
+/// One row as the text of a JSON array of storage forms.
+pub(crate) fn row_text(row: &[Value]) -> String {
+    let mut out = Vec::new();
+    write_row(row, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn write_row(row: &[Value], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (i, value) in row.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        match value {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
+            // Seventeen digits give the same number back.
+            Value::Real(x) => out.extend_from_slice(format!("{x:e}").as_bytes()),
+            Value::Text(text) => pg::write_json_string(text, out),
+            Value::Blob(bytes) => {
+                let hex: String = bytes.iter().map(|b| format!("{b:02X}")).collect();
+                pg::write_json_string(&hex, out);
+            }
+        }
+    }
+    out.push(b']');
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::result_large_err)]
 
 mod durable;
+mod functions;
 mod migrations;
 mod reads;
 mod statements;

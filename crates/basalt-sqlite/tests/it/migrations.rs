@@ -101,11 +101,17 @@ fn the_sign_up_trigger_of_the_quickstarts_runs() {
     assert_eq!(db.value("select name from profiles"), "A".into());
     db.query("update profiles set name = 'B'", &[]).unwrap();
     assert_eq!(db.value("select updated_at is not null from profiles"), Value::Int(1));
-    let error = db.fails(
-        "create function bad() returns trigger language plpgsql as $$ begin insert into public.nowhere values (1); return new; end $$;
-         create trigger bad after insert on profiles for each row execute function bad();",
+    // As in PostgreSQL, a body's tables are looked for when it runs; what does not run here at all is refused at once.
+    db.must(
+        "create function later() returns trigger language plpgsql as $$ begin insert into public.nowhere values (1); return new; end $$;
+         create trigger later after update on profiles for each row execute function later();",
     );
+    let error = db.query("update profiles set name = 'C'", &[]).unwrap_err();
     assert_eq!(error.message, "relation \"public.nowhere\" does not exist");
+    let error = db.fails(
+        "create function bad() returns trigger language plpgsql as $$ begin perform 1 from profiles tablesample system (10); return new; end $$;",
+    );
+    assert_eq!(error.state.as_str(), "0A000");
 }
 
 #[test]

@@ -254,6 +254,7 @@ impl<'a> Write<'a> {
             storage_name: storage::table_name(catalog, self.relation),
             columns,
             has_row_triggers: self.relation.triggers.iter().any(|t| t.enabled && t.for_each_row),
+            has_statement_triggers: self.relation.triggers.iter().any(|t| t.enabled && !t.for_each_row),
         })
     }
 
