@@ -7,6 +7,8 @@ use basalt_catalog::Catalog;
 use basalt_types::pg::write_json_string;
 
 use super::{DdlContext, NO_POS, Reason, Refusal};
+use crate::analyze;
+use crate::plpgsql::Sql;
 use crate::split::LineIndex;
 use crate::tree::{Pos, Statement};
 
@@ -100,21 +102,36 @@ pub fn check_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>, base
 }
 
 /// What a DO block would make: its statements are applied in their order, whether or not their conditions would hold, so that what
-/// follows finds their objects. What fails is for the block's run to decide; only what stands under no condition and does not run here
+/// follows finds their objects. What fails is for the block's run to decide; only what is certain to be reached and does not run here
 /// is a refusal now.
 fn block(catalog: &mut Catalog, body: &str, ctx: &mut DdlContext) -> super::Result {
     let Ok(parsed) = crate::plpgsql::parse(body) else { return Ok(()) };
     let mut found = Vec::new();
-    crate::plpgsql::each_statement(&parsed, &mut |statement, is_certain| found.push((statement, is_certain)));
-    for (statement, is_certain) in found {
-        if let Err(refusal) = super::apply(catalog, statement, ctx)
+    crate::plpgsql::each_sql(&parsed, &mut |sql, is_certain| found.push((sql, is_certain)));
+    for (sql, is_certain) in found {
+        let done = match sql {
+            Sql::Statement(statement) => super::apply(catalog, statement, ctx).map(drop),
+            Sql::Query(query) if is_certain => {
+                analyze::query(query, catalog, &analysis(catalog, ctx)).map(drop).map_err(Box::<Refusal>::from)
+            }
+            Sql::Expr(expr) if is_certain => {
+                analyze::row_expr(expr, catalog, &analysis(catalog, ctx), None).map(drop).map_err(Box::<Refusal>::from)
+            }
+            Sql::Query(_) | Sql::Expr(_) => Ok(()),
+        };
+        if let Err(refusal) = done
             && is_certain
             && refusal.reason == Reason::Unsupported
+            && refusal.error.message.contains("on SQLite")
         {
             return Err(refusal);
         }
     }
     Ok(())
+}
+
+fn analysis(catalog: &Catalog, ctx: &DdlContext) -> analyze::Context {
+    analyze::Context { search_path: ctx.schemas(catalog), ..analyze::Context::default() }
 }
 
 /// The name of what a statement makes.

@@ -12,7 +12,7 @@ mod walk;
 mod tests;
 
 pub use tree::*;
-pub use walk::each_statement;
+pub use walk::{Sql, each_sql};
 
 use crate::parse::ParseError;
 use crate::parse::cursor::{Parser, Stop};

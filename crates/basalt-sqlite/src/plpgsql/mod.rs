@@ -54,13 +54,9 @@ fn no_return(of_trigger: bool) -> SqlError {
 /// What compiling and running it ends with.
 pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) -> Result<Outcome, SqlError> {
     let catalog = scene.catalog();
-    let key = kept::Key {
-        function: function.oid,
-        trigger: None,
-        role: scene.role().to_owned(),
-        search_path: scene.search_path().to_vec(),
-    };
-    let code = kept::of(&catalog, key, || compile::code(&Subject::Function(function), &catalog, scene.search_path()))?;
+    let code = kept::of(scene, &catalog, function.oid, None, || {
+        compile::code(&Subject::Function(function), &catalog, scene.search_path())
+    })?;
     let mut run = Run::new(scene, &code);
     let inputs = function.args.iter().enumerate().filter(|(_, arg)| {
         matches!(arg.mode, basalt_catalog::ArgMode::In | basalt_catalog::ArgMode::InOut | basalt_catalog::ArgMode::Variadic)
@@ -134,14 +130,10 @@ pub(crate) enum Fired {
 pub(crate) fn fire(scene: &Scene<'_>, function: &Arc<Function>, firing: &Firing<'_>) -> Result<Fired, SqlError> {
     let catalog = scene.catalog();
     let Firing { relation, trigger, event, new, old, tables } = firing;
-    let key = kept::Key {
-        function: function.oid,
-        trigger: Some((relation.oid, trigger.name.clone())),
-        role: scene.role().to_owned(),
-        search_path: scene.search_path().to_vec(),
-    };
     let subject = Subject::Trigger(function, Some((relation, trigger)));
-    let code = kept::of(&catalog, key, || compile::code(&subject, &catalog, scene.search_path()))?;
+    let code = kept::of(scene, &catalog, function.oid, Some((relation.oid, &trigger.name)), || {
+        compile::code(&subject, &catalog, scene.search_path())
+    })?;
     let mut run = Run::new(scene, &code);
     let Some(rows) = code.rows else { return Err(SqlError::internal("a trigger's code has no rows")) };
     for (var, row) in [(rows.0, new), (rows.1, old)] {
