@@ -105,6 +105,7 @@ struct Gen {
 enum GenWhat {
     /// A new set of keys, as environment variables; nothing is stored.
     Keys,
+    Types(commands::types::Types),
 }
 
 /// The exit code of wrong usage, which clap uses too.
@@ -124,6 +125,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(place),
         Command::Status(status) => status.run(place),
         Command::Gen(Gen { what: GenWhat::Keys }) => commands::keys::run(),
+        Command::Gen(Gen { what: GenWhat::Types(types) }) => types.run(place),
         Command::Migration(migration) => migration.run(place),
         Command::Db(db) => db.run(place),
         Command::Copy(copy) => copy.run(place),

@@ -129,7 +129,8 @@ async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, eng
                 .applied_migrations()
                 .map(|rows| rows.into_iter().map(|r| r.version).collect::<Vec<_>>().join("\n"))
                 .map_err(|e| e.to_string()),
-            _ => Err("this server does not know that command".to_owned()),
+            other => crate::commands::types::answer(other, || engine.catalog())
+                .unwrap_or_else(|| Err("this server does not know that command".to_owned())),
         })
     };
     if let Err(error) = &control {

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const root = new URL('../../../', import.meta.url).pathname
-const program = process.env.BASALT_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/basalt')
+export const program = process.env.BASALT_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug/basalt')
 
 // The seed's users.
 export const ada = { id: '00000000-0000-4000-8000-00000000000a', email: 'ada@example.com', password: 'correct horse' }
@@ -32,7 +32,7 @@ async function freshDatabase(folder) {
 }
 
 export class Basalt {
-  /** `migration`: a file of tests/fixtures to apply behind the project's own. */
+  /** `migration`: a file of tests/fixtures to apply behind the project's own, or several. */
   static async start({ migration } = {}) {
     const basalt = new Basalt()
     if (process.env.BASALT_TEST_URL) {
@@ -43,8 +43,8 @@ export class Basalt {
     }
     basalt.folder = await mkdtemp(join(tmpdir(), 'basalt-js-'))
     await cp(join(root, 'tests/projects/blog'), basalt.folder, { recursive: true, filter: (path) => !path.endsWith('/.basalt') })
-    if (migration) {
-      await cp(join(root, `tests/fixtures/${migration}.sql`), join(basalt.folder, `supabase/migrations/20260103000000_${migration}.sql`))
+    for (const [at, name] of [migration ?? []].flat().entries()) {
+      await cp(join(root, `tests/fixtures/${name}.sql`), join(basalt.folder, `supabase/migrations/2026010300000${at}_${name}.sql`))
     }
     const database = await freshDatabase(basalt.folder)
     for (let attempt = 1; ; attempt++) {

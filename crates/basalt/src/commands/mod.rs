@@ -7,3 +7,4 @@ pub mod init;
 pub mod keys;
 pub mod migration;
 pub mod status;
+pub mod types;
