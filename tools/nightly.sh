@@ -2,7 +2,7 @@
 # The long runs. Each is an ordinary test that reads its size from the environment: small in `make test`, large here, so that
 # nothing exists only at night.
 #
-#   tools/nightly.sh [diff] [durability] [kills] [copy] [fuzz] [bounded] [cuts] [faults] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
+#   tools/nightly.sh [diff] [durability] [kills] [copy] [fuzz] [bounded] [cuts] [faults] [pooler] [schemathesis] [load] [footprint] [corpus] [features] [majors] [bench]      all by default
 #
 #   BASALT_DIFF_REQUESTS      made-up requests compared between SQLite and PostgreSQL; BASALT_DIFF_SEED repeats a run
 #   BASALT_CUTS               power cuts under concurrent writers
@@ -11,6 +11,7 @@
 #   BASALT_BOUNDED_ROWS       rows of the table that strangers query
 #   BASALT_FAULT_ROUNDS       times the database is ended, killed, stopped and filled under load
 #   BASALT_LOAD_CONNECTIONS   connections that ask at once
+#   BASALT_SCHEMATHESIS_EXAMPLES, BASALT_SCHEMATHESIS_PHASES   requests made up for each operation, and in which of its ways
 #   BASALT_FUZZ_SECONDS       time for each fuzz target
 #   BASALT_MAJORS             versions of PostgreSQL, by default 14 15 16 17 18
 #   BASALT_CORPUS             folder of real projects' migrations
@@ -46,6 +47,20 @@ fuzz() {
 }
 cuts() { BASALT_EVERY_BYTE=1 long basalt-postgres cuts; }
 faults() { BASALT_FAULT_ROUNDS=${BASALT_FAULT_ROUNDS:-20} long basalt faults; }
+# All REST cases through PgBouncer in transaction mode.
+pooler() {
+  profile=dev
+  status=0
+  BASALT_POOLED_CASES=all long basalt-rest rest_through_a_pooler || status=1
+  profile=
+  return "$status"
+}
+# Requests that schemathesis makes up from our OpenAPI document, on both engines.
+schemathesis() {
+  cargo build --locked --package basalt &&
+    BASALT_SCHEMATHESIS_PHASES=${BASALT_SCHEMATHESIS_PHASES:-coverage,fuzzing} BASALT_SCHEMATHESIS_EXAMPLES=${BASALT_SCHEMATHESIS_EXAMPLES:-20} \
+      "$root/tests/clients/run.sh" openapi
+}
 load() { BASALT_LOAD_CONNECTIONS=${BASALT_LOAD_CONNECTIONS:-2000} BASALT_LOAD_WAVES=${BASALT_LOAD_WAVES:-20} long basalt overload; }
 bounded() { BASALT_BOUNDED_ROWS=${BASALT_BOUNDED_ROWS:-2000000} long basalt bounded; }
 footprint() { long basalt footprint; }
@@ -70,12 +85,12 @@ majors() {
 }
 bench() { "$root/tools/bench.sh"; }
 
-if [ $# = 0 ]; then set -- diff durability kills copy fuzz bounded cuts faults load footprint corpus features majors bench; fi
+if [ $# = 0 ]; then set -- diff durability kills copy fuzz bounded cuts faults pooler schemathesis load footprint corpus features majors bench; fi
 rm -f "$figures" "$times"
-"$root/tools/prepare.sh" rust postgres pgbouncer
+"$root/tools/prepare.sh" rust postgres pgbouncer python
 status=0
 for name in "$@"; do
-  case $name in diff | durability | kills | copy | fuzz | bounded | cuts | faults | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
+  case $name in diff | durability | kills | copy | fuzz | bounded | cuts | faults | pooler | schemathesis | load | footprint | corpus | features | majors | bench) ;; *) fail "nightly.sh: unknown run $name" ;; esac
   step "$name" 60 "$name" || status=1
 done
 print_figures

@@ -2,6 +2,7 @@
 # The official client libraries against the built program: js/*.test.mjs with supabase-js, py/test_*.py with supabase-py.
 #
 #   tests/clients/run.sh [sqlite] [postgres]      both by default
+#   tests/clients/run.sh openapi                  the documents and schemathesis alone, on both engines; how much of it: py/test_openapi.py
 #
 # Needs `tools/prepare.sh javascript python` and a program: $BASALT_BIN, else the dev build. Each file starts a server of its own
 # on a copy of tests/projects/blog. Prints each runner's figures; exits 1 when a test failed.
@@ -34,7 +35,7 @@ javascript() {
 python() {
   log=$CARGO_TARGET_DIR/clients-py$1.log
   rm -f "$log.status"
-  { (cd "$here/py" && "$CARGO_TARGET_DIR/python/bin/python" -m pytest -q -p no:cacheprovider .) 2>&1 || echo $? >"$log.status"; } | tee "$log"
+  { (cd "$here/py" && "$CARGO_TARGET_DIR/python/bin/python" -m pytest -q -p no:cacheprovider "${2:-.}") 2>&1 || echo $? >"$log.status"; } | tee "$log"
   # 3 failed, 25 passed, 1 error in 2.10s
   passed=$(tail -n 1 "$log" | sed -n 's/^\(.*[^0-9]\)*\([0-9]\{1,\}\) passed.*/\2/p')
   failed=$(grep -cE '^(FAILED|ERROR) ' "$log" || true)
@@ -50,8 +51,8 @@ sqlite() {
   return "$status"
 }
 
-# The same on PostgreSQL: a private server with an empty database for each test file, which ends with this shell.
-postgres() {
+# with_databases COMMAND…: with a private PostgreSQL and an empty database for each test file, which ends with this shell.
+with_databases() {
   cargo build --quiet --locked --package basalt-testkit --bin private-postgres
   BASALT_TEST_DATABASES=$(mktemp -d)
   export BASALT_TEST_DATABASES
@@ -61,8 +62,7 @@ postgres() {
   exec 3>"$BASALT_TEST_DATABASES/life"
   while [ ! -f "$BASALT_TEST_DATABASES/ready" ] && kill -0 "$server" 2>/dev/null; do sleep 0.1; done
   status=0
-  javascript -postgres || status=1
-  python -postgres || status=1
+  "$@" || status=1
   exec 3>&-
   wait "$server" || status=1
   rm -rf "$BASALT_TEST_DATABASES"
@@ -70,11 +70,23 @@ postgres() {
   return "$status"
 }
 
+on_postgres() {
+  failed_parts=0
+  javascript -postgres || failed_parts=1
+  python -postgres || failed_parts=1
+  return "$failed_parts"
+}
+postgres() { with_databases on_postgres; }
+
+openapi() {
+  python -openapi test_openapi.py && with_databases python -openapi-postgres test_openapi.py
+}
+
 if [ $# = 0 ]; then
   set -- sqlite postgres
 fi
 result=0
 for part in "$@"; do
-  case $part in sqlite | postgres) "$part" || result=1 ;; *) fail "run.sh: unknown part $part" ;; esac
+  case $part in sqlite | postgres | openapi) "$part" || result=1 ;; *) fail "run.sh: unknown part $part" ;; esac
 done
 exit "$result"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use basalt_postgres::{PostgresEngine, PostgresOptions};
 use basalt_rest::Rest;
 use basalt_testkit::cases::{Answer, CaseFile, Engine, Options, Request, Response, Role, run_folder};
-use basalt_testkit::postgres::{AUTHENTICATOR, Database, OWNER, SUPERUSER};
+use basalt_testkit::postgres::{AUTHENTICATOR, Database, OWNER, PoolMode, PrivateBouncer, SUPERUSER, shared};
 
 use crate::cases::{as_response, config, fixture_text, http_request, root, session};
 
@@ -15,6 +15,22 @@ struct OnPostgres {
     runtime: tokio::runtime::Runtime,
     /// The database must outlive the surface's connections.
     rest: Option<(Rest, Database)>,
+    /// What requests go through.
+    bouncer: Option<PrivateBouncer>,
+}
+
+impl OnPostgres {
+    fn new(bouncer: Option<PrivateBouncer>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { runtime, rest: None, bouncer }
+    }
+
+    fn address(&self, database: &Database, user: &str) -> String {
+        match &self.bouncer {
+            Some(bouncer) => bouncer.connection_string(database.name(), user),
+            None => database.connection_string(user),
+        }
+    }
 }
 
 impl Answer for OnPostgres {
@@ -30,7 +46,7 @@ impl Answer for OnPostgres {
         }
         let options = PostgresOptions {
             schemas: config.schemas.clone(),
-            ..PostgresOptions::new(database.connection_string(AUTHENTICATOR), database.connection_string(SUPERUSER))
+            ..PostgresOptions::new(self.address(&database, AUTHENTICATOR), self.address(&database, SUPERUSER))
         };
         let engine = PostgresEngine::open(options).map_err(|e| e.to_string())?;
         self.rest = Some((Rest::new(engine as Arc<_>, config), database));
@@ -50,8 +66,18 @@ impl Answer for OnPostgres {
 
 #[test]
 fn rest_on_postgres() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let mut answer = OnPostgres { runtime, rest: None };
     let options = Options::on(Engine::Postgres, Engine::Postgres);
-    run_folder(&root().join("tests/cases/rest"), &mut answer, &options).finish("rest (postgres)");
+    run_folder(&root().join("tests/cases/rest"), &mut OnPostgres::new(None), &options).finish("rest (postgres)");
+}
+
+/// The same behind a PgBouncer that gives each transaction another connection. Every twelfth file, all with `BASALT_POOLED_CASES=all`.
+#[test]
+fn rest_through_a_pooler() {
+    let bouncer = PrivateBouncer::start(shared(), PoolMode::Transaction);
+    let mut options = Options::on(Engine::Postgres, Engine::Postgres);
+    options.is_update = false;
+    if std::env::var("BASALT_POOLED_CASES").as_deref() != Ok("all") {
+        options.every = 12;
+    }
+    run_folder(&root().join("tests/cases/rest"), &mut OnPostgres::new(Some(bouncer)), &options).finish("rest (PgBouncer)");
 }

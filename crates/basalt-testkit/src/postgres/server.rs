@@ -274,7 +274,9 @@ impl PrivatePostgres {
     fn has_failed(&self) -> bool {
         let log = self.log();
         let log = log.rsplit(BEGINS).next().unwrap_or_default();
-        ["initdb has failed", "database system is shut down", "FATAL:  could not"].iter().any(|sign| log.contains(sign))
+        ["initdb has failed", "database system is shut down", "FATAL:  could not", "FATAL:  pre-existing", "FATAL:  lock file"]
+            .iter()
+            .any(|sign| log.contains(sign))
     }
 
     /// The folder of the socket; what libpq takes as `host`.
