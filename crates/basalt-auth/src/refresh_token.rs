@@ -33,8 +33,10 @@ pub(crate) struct RefreshToken {
 pub(crate) enum NotAToken {
     /// It does not have the form.
     Malformed,
-    /// It has the form of a token, of the original's too, and is none of ours.
+    /// It has the form of a token, of the original's newer ones too, and is none of ours.
     NotOurs,
+    /// It has the form of the original's older ones, which its database knows.
+    Original,
 }
 
 /// Writes and reads tokens.
@@ -62,7 +64,7 @@ impl RefreshTokenKey {
     /// Why it is none.
     pub(crate) fn decode(&self, text: &str) -> Result<RefreshToken, NotAToken> {
         if text.len() == SHORTEST && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
-            return Err(NotAToken::NotOurs); // the original's older form
+            return Err(NotAToken::Original);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotAToken::Malformed)?;
         if bytes.first() == Some(&0) && (38..=46).contains(&bytes.len()) {
@@ -118,7 +120,7 @@ mod tests {
         for text in ["", "x", "not base64!", "AAAA", "abcdefghijkL", &"A".repeat(500)] {
             assert_eq!(key.decode(text), Err(NotAToken::Malformed), "{text}");
         }
-        assert_eq!(key.decode("abcdefghij12"), Err(NotAToken::NotOurs));
+        assert_eq!(key.decode("abcdefghij12"), Err(NotAToken::Original));
         assert_eq!(key.decode(&URL_SAFE_NO_PAD.encode([0; 40])), Err(NotAToken::NotOurs));
     }
 }

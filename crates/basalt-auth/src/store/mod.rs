@@ -1,5 +1,6 @@
 //! The repository of auth's own tables. All SQL of this crate is here, in PostgreSQL's words, for every engine.
 
+mod originals;
 mod sessions;
 mod users;
 
@@ -11,6 +12,7 @@ use serde_json::Map;
 use std::sync::Arc;
 use uuid::Uuid;
 
+pub(crate) use originals::{NEWEST_COUNTER, OriginalTokens};
 pub(crate) use sessions::{Client, NewSession, Session, Sessions};
 pub(crate) use users::{Identity, Page, User, Users};
 

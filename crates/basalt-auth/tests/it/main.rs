@@ -4,6 +4,7 @@ mod cases;
 mod errors;
 mod flow;
 mod hostile;
+mod originals;
 mod refresh;
 mod secrets;
 mod server;

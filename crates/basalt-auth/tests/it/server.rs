@@ -40,7 +40,7 @@ impl Rng for CountingRng {
 pub struct Server {
     pub auth: Auth,
     pub engine: Arc<dyn Engine>,
-    migrations: Arc<dyn Migrations>,
+    pub migrations: Arc<dyn Migrations>,
     pub clock: Arc<FakeClock>,
     pub folder: tempfile::TempDir,
     pub runtime: tokio::runtime::Runtime,

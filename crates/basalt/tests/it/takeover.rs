@@ -60,6 +60,12 @@ fn a_database_of_supabase_is_served_as_it_is() {
         assert!(logs.replace('"', "").contains(told), "{told}: {logs}");
     }
 
+    // Who is signed in there stays signed in here.
+    let (status, kept) =
+        ask(&server, "POST", "/auth/v1/token?grant_type=refresh_token", None, r#"{"refresh_token":"signedin0000"}"#);
+    assert_eq!((status, &kept["user"]["email"]), (200, &Value::from("grace@example.com")), "{kept}");
+    assert_eq!(one("select string_agg(revoked::text, ' ') from auth.refresh_tokens"), "true");
+
     // Who signed up there signs in here, with the same password and nothing else.
     let (status, session) = sign_in(&server, "grace@example.com", "correct horse");
     assert_eq!((status, &session["user"]["id"]), (200, &Value::from("11111111-1111-4111-8111-111111111111")), "{session}");

@@ -121,3 +121,9 @@ insert into auth.identities (provider_id, user_id, identity_data, provider, crea
 insert into public.notes (owner, body, is_public) values
   ('11111111-1111-4111-8111-111111111111', 'a secret of grace', false), ('11111111-1111-4111-8111-111111111111', 'for everybody', true),
   ('22222222-2222-4222-8222-222222222222', 'a secret of linus', false);
+-- Grace is signed in there.
+insert into auth.sessions (id, user_id, created_at, updated_at, aal) values
+  ('33333333-3333-4333-8333-333333333333', '11111111-1111-4111-8111-111111111111', now(), now(), 'aal1');
+insert into auth.mfa_amr_claims values ('33333333-3333-4333-8333-333333333333', now(), now(), 'password', gen_random_uuid());
+insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id)
+  values ('signedin0000', '11111111-1111-4111-8111-111111111111', false, now(), now(), '33333333-3333-4333-8333-333333333333');
