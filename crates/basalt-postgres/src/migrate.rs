@@ -1,8 +1,8 @@
 //! Migrations on PostgreSQL: a file and its row in the history are one transaction, over the admin login, under a lock.
 
 use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, Migrations, RepairStatus};
-use basalt_sql::split;
-use basalt_types::SqlError;
+use basalt_sql::{majors, split};
+use basalt_types::{SqlError, SqlState};
 use tokio_postgres::Client;
 
 use crate::engine::PostgresEngine;
@@ -19,6 +19,41 @@ pub(crate) const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107867903
 /// Schemas that come with PostgreSQL, with Supabase's image or with Basalt; tables elsewhere are the user's.
 const OWN: &str = "'auth', 'storage', 'realtime', '_realtime', 'extensions', 'graphql', 'graphql_public', 'supabase_migrations', \
      'supabase_functions', 'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
+
+/// An error of a text, by name where the server is too old for something in it.
+async fn failed_on(client: &Client, text: &str, failure: &tokio_postgres::Error) -> MigrationError {
+    let mut failed = failed(text, failure);
+    // A word that is not known, an option, a function: what is not there yet.
+    let may_lack = matches!(failed.error.state, SqlState::SYNTAX_ERROR | SqlState::INVALID_PARAMETER)
+        || matches!(failed.error.state.as_str(), "42883" | "42704" | "0A000");
+    if !may_lack {
+        return failed;
+    }
+    let Some(major) = major(client).await else { return failed };
+    if let Some(lack) = majors::lacking(statement_at(text, failure), major) {
+        let said = std::mem::take(&mut failed.error.message);
+        failed.error.message = format!("PostgreSQL {major} has no {}, which came with {}: {said}", lack.name, lack.since);
+        failed.construct = Some(lack.name.to_owned());
+    }
+    failed
+}
+
+/// The server's major version. Ends the transaction, which has failed and would refuse the question.
+async fn major(client: &Client) -> Option<u32> {
+    client.batch_execute("ROLLBACK").await.ok()?;
+    let row = client.query_typed("SELECT current_setting('server_version_num')::int4 / 10000", &[]).await.ok()?;
+    row.first()?.try_get::<_, i32>(0).ok()?.try_into().ok()
+}
+
+/// The statement that an error points at; the whole text where it points nowhere.
+fn statement_at<'t>(text: &'t str, failure: &tokio_postgres::Error) -> &'t str {
+    let Some(at) = error::position(failure) else { return text };
+    let before = usize::try_from(at).unwrap_or(1).saturating_sub(1);
+    let offset = text.char_indices().nth(before).map_or(text.len(), |(at, _)| at);
+    let pieces = split::statements(text).unwrap_or_default();
+    let found = pieces.into_iter().find(|piece| piece.range.contains(&offset) || piece.range.end == offset);
+    found.and_then(|piece| text.get(piece.range)).unwrap_or(text)
+}
 
 fn failed(text: &str, failure: &tokio_postgres::Error) -> MigrationError {
     let error = error::of(failure);
@@ -48,7 +83,9 @@ impl PostgresEngine {
             client.batch_execute("BEGIN").await.map_err(sql)?;
             let run = async {
                 client.batch_execute(LOCK).await.map_err(|e| failed("", &e))?;
-                client.batch_execute(text).await.map_err(|e| failed(text, &e))?;
+                if let Err(failure) = client.batch_execute(text).await {
+                    return Err(failed_on(client, text, &failure).await);
+                }
                 client.batch_execute("RESET ROLE; RESET search_path").await.map_err(|e| failed("", &e))?;
                 end(client).await.map_err(|e| failed("", &e))
             };
