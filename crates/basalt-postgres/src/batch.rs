@@ -40,7 +40,7 @@ impl PostgresEngine {
         let openings = shared.openings.load_full();
         let (opening, search_path) = match (&openings, batch.steps.first()) {
             (Some(openings), Some(step)) => openings.of(&step.run, false, &shared.search_path),
-            _ => (request::Opening::default(), shared.search_path.as_str()),
+            _ => (request::Opening { settings: shared.notice, ..Default::default() }, shared.search_path.as_str()),
         };
         let facts = Shared {
             search_path,

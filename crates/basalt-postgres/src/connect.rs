@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use basalt_types::{SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_postgres::{AsyncMessage, CancelToken, Client, Config, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -63,22 +63,27 @@ impl Target {
     /// 08B01 when there is no server, it does not answer in time, or its certificate is refused, and PostgreSQL's own refusals
     /// (28P01, 53300, 57P03).
     pub(crate) async fn connect(&self) -> Result<Client, SqlError> {
-        self.in_time(self.connect_driven()).await
+        self.connect_driven().await.map(|(client, _)| client)
     }
 
-    async fn connect_driven(&self) -> Result<Client, SqlError> {
-        match &self.tls {
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
-                tokio::spawn(drive(connection));
-                Ok(client)
+    /// As [`Target::connect`], with what ends the connection at once, whatever it is in the middle of.
+    ///
+    /// # Errors
+    /// As [`Target::connect`].
+    pub(crate) async fn connect_driven(&self) -> Result<(Client, AbortHandle), SqlError> {
+        let connecting = async {
+            match &self.tls {
+                Some(tls) => {
+                    let (client, connection) = self.config.connect(tls.clone()).await.map_err(failed)?;
+                    Ok((client, tokio::spawn(drive(connection)).abort_handle()))
+                }
+                None => {
+                    let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
+                    Ok((client, tokio::spawn(drive(connection)).abort_handle()))
+                }
             }
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await.map_err(failed)?;
-                tokio::spawn(drive(connection));
-                Ok(client)
-            }
-        }
+        };
+        self.in_time(connecting).await
     }
 
     /// As [`Target::connect`], telling what the server says unasked. The task ends with the connection.

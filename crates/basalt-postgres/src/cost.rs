@@ -12,6 +12,7 @@ use basalt_types::RoleName;
 use parking_lot::Mutex;
 
 use crate::engine::PostgresEngine;
+use crate::error;
 use crate::request::{self, Shared};
 
 /// How long an estimate counts.
@@ -39,7 +40,8 @@ impl PostgresEngine {
             None => {
                 let explain = Some(Box::new(Explain { json: true, ..Explain::default() }));
                 let asked = Run { explain, rollback: true, ..run.clone() };
-                let answer = request::run(self.shared.requests.lease().await?, &asked, statement, shared).await?;
+                let answer =
+                    request::run(self.shared.requests.lease().await.map_err(error::refused)?, &asked, statement, shared).await?;
                 let cost = total_cost(&String::from_utf8_lossy(&answer.body)).unwrap_or_default();
                 let mut costs = self.shared.costs.0.lock();
                 if costs.len() >= MOST {

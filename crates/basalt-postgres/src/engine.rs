@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     /// Whether statements are kept by name on the connections of requests, and on those of the services.
     pub(crate) is_prepared: bool,
     pub(crate) is_admin_prepared: bool,
+    /// What has the server notice clients that are gone, where a pooler is not asked to cancel.
+    pub(crate) notice: Option<&'static str>,
     pub(crate) costs: Costs,
     pub(crate) runs: AtomicU64,
     /// Of them, those that went the way of the common request.
@@ -116,9 +118,10 @@ impl PostgresEngine {
             .map_err(no_thread)?;
         let replicas = Replicas::new(&options, &requests)?;
         let [is_prepared, is_admin_prepared] = runtime.block_on(prepares(&options, &requests, &admin))?;
+        let is_noticed = !is_prepared && runtime.block_on(pooler::notices(&requests));
         let shared = Arc::new(Shared {
             catalog: ArcSwap::default(),
-            requests: Pool::of(requests, &options),
+            requests: Pool::of(requests, &options, !is_prepared),
             admin: Pool::new(admin, options.admin_pool_size, 1, options.pool_timeout),
             search_path: options.search_path(),
             foreign: Mutex::new(options.foreign.clone()),
@@ -135,6 +138,7 @@ impl PostgresEngine {
             replicas,
             is_prepared,
             is_admin_prepared,
+            notice: is_noticed.then_some(pooler::NOTICE),
             costs: Costs::default(),
             runs: AtomicU64::new(0),
             short: AtomicU64::new(0),
@@ -329,15 +333,24 @@ impl Shared {
     /// mistake elsewhere a way in.
     async fn check_login(&self) -> Result<(), SqlError> {
         let mut lease = self.requests.lease().await?;
-        let sql = "SELECT rolsuper, rolbypassrls, rolname::text FROM pg_catalog.pg_roles WHERE rolname = session_user";
+        let sql = "SELECT rolsuper, rolbypassrls, rolname::text, current_setting('server_version_num')::int4 / 10000 \
+             FROM pg_catalog.pg_roles WHERE rolname = session_user";
         let rows = lease.begin()?.client.query_typed(sql, &[]).await.map_err(|e| error::of(&e))?;
         let row = rows.first().ok_or_else(|| SqlError::internal("the login is none of the server's"))?;
         let (is_super, bypasses): (bool, bool) =
             (row.try_get(0).map_err(|e| error::of(&e))?, row.try_get(1).map_err(|e| error::of(&e))?);
         let name: String = row.try_get(2).map_err(|e| error::of(&e))?;
+        let major: i32 = row.try_get(3).map_err(|e| error::of(&e))?;
         lease.rest();
         // This connection belongs to this runtime, not to one that serves requests.
         lease.discard();
+        let oldest = basalt_sql::majors::OLDEST;
+        if u32::try_from(major).is_ok_and(|major| major < oldest) {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("PostgreSQL {major} is not served: {oldest} and later are"),
+            ));
+        }
         if (is_super || bypasses) && self.options.foreign.is_some() {
             tracing::warn!("requests run over the login {name}, which is a superuser or not bound by row policies");
         } else if is_super || bypasses {
@@ -395,7 +408,7 @@ impl Engine for PostgresEngine {
             let openings = shared.openings.load_full();
             let (opening, search_path) = match &openings {
                 Some(openings) => openings.of(&run, request::is_read_only(&run), &shared.search_path),
-                None => (request::Opening::of(&run), shared.search_path.as_str()),
+                None => (request::Opening { settings: shared.notice, ..request::Opening::of(&run) }, shared.search_path.as_str()),
             };
             let facts = request::Shared {
                 search_path,

@@ -10,6 +10,7 @@ use basalt_types::{RoleName, SqlError, SqlState};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tokio_postgres::{Client, Statement};
 
 use crate::connect::Target;
@@ -44,6 +45,7 @@ pub(crate) enum Key {
 /// A connection with what was prepared on it.
 pub(crate) struct Connection {
     pub(crate) client: Client,
+    driver: AbortHandle,
     pub(crate) statements: HashMap<Key, Statement>,
     /// The catalog the statements were prepared for.
     pub(crate) catalog_version: u64,
@@ -119,6 +121,8 @@ impl Ages {
 
 pub(crate) struct Pool {
     ages: Ages,
+    /// A pooler of transactions stands in between: nothing is asked to be cancelled there.
+    is_pooled: bool,
     target: Target,
     lanes: Vec<Lane>,
     timeout: Duration,
@@ -128,22 +132,23 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(target: Target, size: usize, lanes: usize, timeout: Duration) -> Arc<Self> {
-        Self::aging(target, (size, lanes), timeout, Ages::default())
+        Self::aging(target, (size, lanes), timeout, Ages::default(), false)
     }
 
     /// A pool for requests, with connections that are closed at some age.
-    pub(crate) fn of(target: Target, options: &PostgresOptions) -> Arc<Self> {
+    pub(crate) fn of(target: Target, options: &PostgresOptions, is_pooled: bool) -> Arc<Self> {
         let ages = Ages { idle: options.max_idle, life: options.max_life };
-        Self::aging(target, (options.pool_size, options.lanes), options.pool_timeout, ages)
+        Self::aging(target, (options.pool_size, options.lanes), options.pool_timeout, ages, is_pooled)
     }
 
-    fn aging(target: Target, (size, lanes): (usize, usize), timeout: Duration, ages: Ages) -> Arc<Self> {
+    fn aging(target: Target, (size, lanes): (usize, usize), timeout: Duration, ages: Ages, is_pooled: bool) -> Arc<Self> {
         let lanes = lanes.clamp(1, size.max(1));
         let each = (size / lanes).max(1);
         let lane =
             |_| Lane { idle: Mutex::default(), kept: Mutex::default(), size: each, permits: Arc::new(Semaphore::new(each)) };
         Arc::new(Self {
             ages,
+            is_pooled,
             target,
             lanes: (0..lanes).map(lane).collect(),
             timeout,
@@ -236,9 +241,9 @@ impl Pool {
     #[allow(clippy::disallowed_methods)] // monotonic time of a connection's age
     async fn open(&self) -> Result<Connection, SqlError> {
         self.check_backoff()?;
-        let client = self.noted(self.target.connect().await)?;
+        let (client, driver) = self.noted(self.target.connect_driven().await)?;
         let now = Instant::now();
-        Ok(Connection { client, statements: HashMap::new(), catalog_version: 0, opened: now, rested: now })
+        Ok(Connection { client, driver, statements: HashMap::new(), catalog_version: 0, opened: now, rested: now })
     }
 
     /// Counts an attempt to connect.
@@ -433,6 +438,13 @@ impl Drop for Lease {
         }
         let (pool, lane, permit) = (Arc::clone(&self.pool), self.lane, self.permit.take());
         pool.counts.cancelled.fetch_add(1, Ordering::Relaxed);
+        if pool.is_pooled {
+            // PgBouncer before 1.21 ends itself over some cancellations. It ends the server's connection with ours, which the server
+            // notices where it was asked to look (`pooler::NOTICE`), and else when the statement's time is over.
+            connection.driver.abort();
+            pool.discard(connection);
+            return;
+        }
         self.runtime.spawn(async move {
             let to_rest = async {
                 pool.target.cancel(connection.client.cancel_token()).await;

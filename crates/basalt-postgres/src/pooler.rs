@@ -8,6 +8,15 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::connect::Target;
 use crate::error;
 
+/// Has the server look every second whether its client is still there, for the length of a transaction: a pooler is not asked to cancel.
+pub(crate) const NOTICE: &str = "SET LOCAL client_connection_check_interval = 1000";
+
+/// Whether the server can do what [`NOTICE`] asks for: not on every system.
+pub(crate) async fn notices(target: &Target) -> bool {
+    let Ok(client) = target.connect().await else { return false };
+    client.batch_execute(&format!("BEGIN; {NOTICE}; COMMIT")).await.is_ok()
+}
+
 /// Asks two clients which process of the server runs their transactions. On the server itself, or behind a pooler that keeps a
 /// connection for each client, both have their own for good. A pooler of transactions gives the second one what the first has
 /// just left, or the first another than before: whichever connection it hands out next, one of the two is seen.

@@ -41,7 +41,7 @@ impl Replicas {
             if let Some(warning) = target.warning() {
                 tracing::warn!("{warning}");
             }
-            pools.push(Pool::of(target, options));
+            pools.push(Pool::of(target, options, !options.is_prepared));
         }
         Ok(Self { pools, next: AtomicUsize::new(0), reads: AtomicU64::new(0), fallbacks: AtomicU64::new(0) })
     }

@@ -82,7 +82,7 @@ pub(crate) fn isolation(run: &Run) -> Option<Isolation> {
 pub(crate) struct Opening<'a> {
     /// Takes back what an earlier request may have left, and begins.
     pub(crate) begin: &'a str,
-    /// Sets what the role sets, with the login's rights.
+    /// Sets what the role sets, or behind a pooler what [`crate::pooler::NOTICE`] says, with the login's rights.
     pub(crate) settings: Option<&'a str>,
     /// Sets what the function that is called sets, after the role's.
     pub(crate) hoisted: Option<&'a str>,
@@ -346,8 +346,11 @@ async fn transact(
     } else {
         unprepared(connection, (&statement.sql, &statement.binds), shared, &setup, &params, is_checked).await?
     };
-    let mut answer =
-        rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), |row| answer(row, run))?;
+    let read = rows.first().map_or_else(|| Err(SqlError::internal("a statement answered no row")), |row| answer(row, run));
+    if read.is_err() && is_checked {
+        connection.client.batch_execute("ROLLBACK").await.map_err(|e| error::of(&e))?;
+    }
+    let mut answer = read?;
     let mut verdict = check(run, &answer);
     if let (Some(explain), Ok(())) = (&statement.explain, &verdict) {
         match planned(connection, run, explain).await {

@@ -10,3 +10,4 @@ mod own;
 mod poolers;
 mod support;
 mod tls;
+mod ways;

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use basalt_engine::{Engine, snapshot, transaction};
 use basalt_postgres::{PostgresEngine, PostgresOptions};
-use basalt_testkit::postgres::{AUTHENTICATOR, Database, PoolMode, PrivateBouncer, SUPERUSER};
+use basalt_testkit::postgres::{AUTHENTICATOR, Database, OWNER, PoolMode, PrivateBouncer, SUPERUSER};
 use basalt_types::Value;
 
 use crate::isolation::{WHO, hostile};
 use crate::support::{Served, for_major, options, runtime};
 
 /// An engine behind a pooler. The admin login goes through it, too, unless it is to be told of changes.
-fn behind(mode: PoolMode, sql: &str, change: impl FnOnce(PostgresOptions) -> PostgresOptions) -> (Served, PrivateBouncer) {
+pub fn behind(mode: PoolMode, sql: &str, change: impl FnOnce(PostgresOptions) -> PostgresOptions) -> (Served, PrivateBouncer) {
     let database = Database::fresh();
+    let grant = format!("grant create on database {} to {OWNER}", database.name());
+    database.superuser().and_then(|mut c| c.batch(&grant)).expect("grants");
     database.apply(&for_major(sql)).expect("the schema applies");
     let bouncer = PrivateBouncer::start(database.server(), mode);
     let address = |user| bouncer.connection_string(database.name(), user);
@@ -22,7 +24,7 @@ fn behind(mode: PoolMode, sql: &str, change: impl FnOnce(PostgresOptions) -> Pos
 }
 
 /// What a client of the same pooler sees of its connection: nothing of anybody's request.
-fn stranger(bouncer: &PrivateBouncer, database: &Database) -> String {
+pub fn stranger(bouncer: &PrivateBouncer, database: &Database) -> String {
     let address = bouncer.connection_string(database.name(), AUTHENTICATOR);
     let asked = "select current_user::text || ' ' || coalesce(nullif(current_setting('request.jwt.claims', true), ''), '-') \
          || ' ' || coalesce(nullif(current_setting('app.tenant', true), ''), '-') || ' ' \

@@ -86,12 +86,16 @@ impl PrivateBouncer {
         let started = Instant::now();
         while let Err(error) = Client::connect(&bouncer.connection_string("postgres", SUPERUSER)) {
             if started.elapsed() > PATIENCE {
-                let log = fs::read_to_string(bouncer.home.join("bouncer.log")).unwrap_or_default();
-                return Err(io::Error::other(format!("{error}\n{log}")));
+                return Err(io::Error::other(format!("{error}\n{}", bouncer.log())));
             }
             thread::sleep(Duration::from_millis(10));
         }
         Ok(bouncer)
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.join("bouncer.log")).unwrap_or_default()
     }
 
     /// `host=… port=… user=… dbname=…`.
