@@ -29,7 +29,7 @@ pub use lookup::{ForeignKey, edit_distance, quote_name};
 pub use privilege::{ApplicablePolicies, ColumnPrivileges, DependentPrivileges};
 pub use relation::{
     Action, Column, Constraint, ConstraintKind, Deferral, Identity, Index, IndexKey, IndexTerm, Origin, Policy, PolicyCommand,
-    Relation, RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View,
+    Relation, RelationKind, Sequence, Trigger, TriggerEvents, TriggerTiming, View, Writes,
 };
 pub use rights::Rights;
 pub use types::{TypeDef, TypeKind};

@@ -42,6 +42,28 @@ pub struct Relation {
     pub replica_identity: String,
     /// The next attnum; attnums are never used twice.
     pub next_attnum: i16,
+    /// A part of a partitioned table, which requests reach through that table only.
+    #[serde(default)]
+    pub partition: bool,
+    /// What can be written through it at all; `None`: what its kind says.
+    #[serde(default)]
+    pub writes: Option<Writes>,
+}
+
+/// What can be written through a relation, whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Writes {
+    pub insert: bool,
+    pub update: bool,
+    pub delete: bool,
+}
+
+impl Writes {
+    /// Whether anything can.
+    pub fn any(self) -> bool {
+        self.insert || self.update || self.delete
+    }
 }
 
 /// A column.
@@ -296,6 +318,12 @@ impl Relation {
     /// A column by attnum.
     pub fn column_at(&self, attnum: i16) -> Option<&Column> {
         self.columns.iter().find(|c| c.attnum == attnum)
+    }
+
+    /// What can be written through it: by default everything of a table, nothing of anything else.
+    pub fn writes(&self) -> Writes {
+        let is_table = self.kind == RelationKind::Table;
+        self.writes.unwrap_or(Writes { insert: is_table, update: is_table, delete: is_table })
     }
 
     /// The primary key's attnums.

@@ -15,6 +15,7 @@ use futures_util::future::Either;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -237,7 +238,7 @@ where
         None => {
             let handler = Arc::clone(&own);
             // Boxed, so that hyper moves a pointer where the future of a short answer is short.
-            let answer = async move { Ok(handler.answer(peer, request).await.map(Full::new)) };
+            let answer = async move { Ok(worded(handler.answer(peer, request).await).map(Full::new)) };
             Either::Right(Box::pin(answer))
         }
     });
@@ -263,4 +264,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Puts a reason phrase that code raised where HTTP/1 has a place for it, if it fits there.
+fn worded(mut response: Response<Bytes>) -> Response<Bytes> {
+    let text = response.extensions_mut().remove::<basalt_rest::StatusText>();
+    if let Some(phrase) = text.and_then(|text| ReasonPhrase::try_from(text.0).ok()) {
+        response.extensions_mut().insert(phrase);
+    }
+    response
 }

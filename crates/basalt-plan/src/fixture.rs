@@ -184,6 +184,8 @@ fn bare(catalog: &mut Catalog, name: &str, kind: RelationKind, owner: &str, colu
         view: None,
         sequence: None,
         replica_identity: "default".into(),
+        partition: false,
+        writes: None,
     }
 }
 

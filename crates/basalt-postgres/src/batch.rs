@@ -39,8 +39,11 @@ impl PostgresEngine {
         let is_code_dynamic = shared.is_code_dynamic.load(Ordering::Relaxed);
         let openings = shared.openings.load_full();
         let (opening, search_path) = match (&openings, batch.steps.first()) {
-            (Some(openings), Some(step)) => openings.of(&step.run, false, &shared.search_path),
-            _ => (request::Opening { settings: shared.notice, ..Default::default() }, shared.search_path.as_str()),
+            (Some(openings), Some(step)) => openings.of(&step.run, false, shared.search_path(&step.run)),
+            (None, Some(step)) => {
+                (request::Opening { settings: shared.notice, ..Default::default() }, shared.search_path(&step.run))
+            }
+            (_, None) => return Ok(Vec::new()),
         };
         let facts = Shared {
             search_path,

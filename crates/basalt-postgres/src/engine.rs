@@ -44,7 +44,8 @@ pub(crate) struct Shared {
     pub(crate) catalog: ArcSwap<Catalog>,
     pub(crate) requests: Arc<Pool>,
     pub(crate) admin: Arc<Pool>,
-    pub(crate) search_path: String,
+    /// The search paths of requests, by the schema they ask for; that of the first schema is for those that ask for none.
+    pub(crate) search_paths: Vec<(String, String)>,
     /// What is wanted of every transaction when the database is not Basalt's own, and how they begin then.
     pub(crate) foreign: Mutex<Option<Foreign>>,
     pub(crate) openings: ArcSwapOption<Openings>,
@@ -123,7 +124,7 @@ impl PostgresEngine {
             catalog: ArcSwap::default(),
             requests: Pool::of(requests, &options, !is_prepared),
             admin: Pool::new(admin, options.admin_pool_size, 1, options.pool_timeout),
-            search_path: options.search_path(),
+            search_paths: options.schemas.iter().map(|name| (name.clone(), options.search_path(Some(name)))).collect(),
             foreign: Mutex::new(options.foreign.clone()),
             openings: ArcSwapOption::empty(),
             is_code_dynamic: AtomicBool::new(true),
@@ -289,6 +290,13 @@ impl Drop for PostgresEngine {
 }
 
 impl Shared {
+    /// Where names of a request's SQL are looked for: first in the schema that it asks for.
+    pub(crate) fn search_path(&self, run: &Run) -> &str {
+        let asked = run.session.request.as_deref().map(|facts| facts.schema.as_str());
+        let known = self.search_paths.iter().find(|(schema, _)| Some(schema.as_str()) == asked);
+        known.or(self.search_paths.first()).map_or("\"public\"", |(_, path)| path.as_str())
+    }
+
     /// Takes a connection of the service's own, does something with its client, and gives it back.
     pub(crate) async fn admin<T>(
         &self,
@@ -407,8 +415,8 @@ impl Engine for PostgresEngine {
             tracing::trace!(target: "basalt_postgres::statement", sql = %statement.sql, role = run.session.role.as_str());
             let openings = shared.openings.load_full();
             let (opening, search_path) = match &openings {
-                Some(openings) => openings.of(&run, request::is_read_only(&run), &shared.search_path),
-                None => (request::Opening { settings: shared.notice, ..request::Opening::of(&run) }, shared.search_path.as_str()),
+                Some(openings) => openings.of(&run, request::is_read_only(&run), shared.search_path(&run)),
+                None => (request::Opening { settings: shared.notice, ..request::Opening::of(&run) }, shared.search_path(&run)),
             };
             let facts = request::Shared {
                 search_path,

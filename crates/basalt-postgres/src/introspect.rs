@@ -146,7 +146,9 @@ fn relations() -> String {
          'sequence', (SELECT jsonb_build_object('ty', s.seqtypid::int8, 'start', s.seqstart, 'increment', s.seqincrement, 'min', s.seqmin, \
              'max', s.seqmax, 'cycle', s.seqcycle, 'cache', s.seqcache, 'owned_by', null) FROM pg_sequence AS s WHERE s.seqrelid = c.oid), \
          'replica_identity', CASE c.relreplident WHEN 'f' THEN 'full' WHEN 'n' THEN 'nothing' ELSE 'default' END, \
-         'next_attnum', c.relnatts + 1) \
+         'next_attnum', c.relnatts + 1, 'partition', c.relispartition, \
+         'writes', CASE WHEN c.relkind IN ('v', 'f') THEN (SELECT jsonb_build_object('insert', w.may & 8 = 8, 'update', w.may & 4 = 4, \
+             'delete', w.may & 16 = 16) FROM (SELECT pg_relation_is_updatable(c.oid, true) AS may) AS w) END) \
          FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND {NOT_OURS} ORDER BY c.oid",
         acl("c.relacl")

@@ -85,10 +85,10 @@ impl PostgresOptions {
         }
     }
 
-    /// The search path of requests as a setting's value.
-    pub(crate) fn search_path(&self) -> String {
+    /// The search path of requests for a schema, as a setting's value.
+    pub(crate) fn search_path(&self, schema: Option<&str>) -> String {
         let mut names: Vec<String> = Vec::new();
-        for name in self.schemas.iter().take(1).chain(&self.extra_search_path) {
+        for name in schema.into_iter().chain(self.extra_search_path.iter().map(String::as_str)) {
             let quoted = format!("\"{}\"", name.replace('"', "\"\""));
             if !names.contains(&quoted) {
                 names.push(quoted);

@@ -286,6 +286,14 @@ impl RestError {
         Bytes::from(body.to_string())
     }
 
+    /// The reason phrase that code raised: the message of a status by its SQLSTATE.
+    fn status_text(&self) -> Option<String> {
+        match self {
+            Self::Sql(error) if error.state.as_str().starts_with("PT") => Some(error.message.clone()),
+            _ => None,
+        }
+    }
+
     /// The whole response.
     pub fn response(&self, is_anon: bool) -> Response<Bytes> {
         let raised = match self {
@@ -293,15 +301,20 @@ impl RestError {
             _ => None,
         };
         let is_raised = raised.is_some();
-        let (status, code, body, more) = match raised {
-            Some(raised) => (raised.status, raised.code, Bytes::from(raised.body.to_string()), raised.headers),
+        let (status, code, body, more, text) = match raised {
+            Some(raised) => {
+                (raised.status, raised.code, Bytes::from(raised.body.to_string()), raised.headers, raised.status_text)
+            }
             None => {
                 let (status, code) = self.wire(is_anon);
-                (status, code, self.body(is_anon), http::HeaderMap::new())
+                (status, code, self.body(is_anon), http::HeaderMap::new(), self.status_text())
             }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
+        if let Some(text) = text {
+            response.extensions_mut().insert(StatusText(text));
+        }
         let length = response.body().len();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -518,6 +531,10 @@ pub fn sql_status(error: &SqlError, is_anon: bool) -> StatusCode {
         _ => StatusCode::BAD_REQUEST,
     }
 }
+
+/// A reason phrase that code raised, as an extension of a response. What it has may not fit a header: whoever writes the response checks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusText(pub String);
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 pub use config::{OpenApiMode, RestConfig, TxEnd};
 pub use cursor::CursorKey;
+pub use error::StatusText;
 pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
 pub use timing::TokenTime;
 
@@ -248,7 +249,9 @@ impl Rest {
         let headers = request.headers();
         let (schema, names_schema) = self.schema(method, headers)?;
         let told;
-        let session = if self.config.tells_request || self.plans.read_request(&self.engine.catalog()) {
+        // Whoever runs it looks for names in the schema that is asked for.
+        let is_other = self.config.schemas.first().is_some_and(|first| first != schema);
+        let session = if self.config.tells_request || is_other || self.plans.read_request(&self.engine.catalog()) {
             told = Session { request: Some(Arc::new(request::facts(request, schema))), ..session.clone() };
             &told
         } else {
@@ -449,14 +452,11 @@ impl Rest {
     fn info(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
         let catalog = self.engine.catalog();
         let relation = basalt_plan::resolve::table(&catalog, asked.schema, name)?;
-        let is_table = relation.kind == basalt_catalog::RelationKind::Table;
+        let writes = relation.writes();
+        let is_put = writes.insert && writes.update && !catalog.key_of(relation).is_empty();
         let mut allow = String::from("OPTIONS,GET,HEAD");
-        if is_table {
-            allow.push_str(",POST");
-            if relation.primary_key().is_some() {
-                allow.push_str(",PUT");
-            }
-            allow.push_str(",PATCH,DELETE");
+        for (may, method) in [(writes.insert, ",POST"), (is_put, ",PUT"), (writes.update, ",PATCH"), (writes.delete, ",DELETE")] {
+            allow.push_str(if may { method } else { "" });
         }
         Ok(allowed(&allow))
     }

@@ -89,6 +89,8 @@ fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
 pub(crate) struct Raised {
     /// The status.
     pub(crate) status: StatusCode,
+    /// The reason phrase, if not the status' own.
+    pub(crate) status_text: Option<String>,
     /// The code, which callers see in `Proxy-Status` too.
     pub(crate) code: String,
     /// The body.
@@ -110,9 +112,7 @@ struct Message {
 #[derive(Deserialize)]
 struct Detail {
     status: u16,
-    /// The reason phrase, which HTTP/2 has no place for.
-    #[serde(rename = "status_text")]
-    _status_text: Option<String>,
+    status_text: Option<String>,
     headers: BTreeMap<String, String>,
 }
 
@@ -125,6 +125,7 @@ pub(crate) fn raised(error: &SqlError) -> Option<Raised> {
         let message = "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error";
         Raised {
             status: StatusCode::INTERNAL_SERVER_ERROR,
+            status_text: None,
             code: "PGRST121".to_owned(),
             body: json!({"code": "PGRST121", "details": details, "hint": hint, "message": message}),
             headers: HeaderMap::new(),
@@ -149,6 +150,7 @@ fn read(error: &SqlError) -> Result<Raised, (String, &'static str)> {
     let Message { code, message, details, hint } = message;
     Ok(Raised {
         status: status(&said.status.to_string()).ok_or_else(invalid)?,
+        status_text: said.status_text,
         body: json!({"code": code, "details": details, "hint": hint, "message": message}),
         code,
         headers,

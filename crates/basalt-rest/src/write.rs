@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use basalt_engine::Explain;
 use basalt_plan::ask::{
-    Ask, DeleteAsk, Filter, InsertAsk, Item, Node, Operand, Operator, ReadAsk, Resolution, Returning, UpdateAsk,
+    Ask, DeleteAsk, Field, Filter, InsertAsk, Item, Node, Operand, Operator, ReadAsk, Resolution, Returning, UpdateAsk,
 };
 use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
 use basalt_types::{TypeRef, pg};
@@ -262,6 +262,10 @@ impl Rest {
         let page = range::page(params.limit, params.offset, None)?;
         let mut node = std::mem::take(&mut params.node);
         let media = self.negotiated(asked, (asked.schema, name), &node.select);
+        if node.select.is_empty() {
+            // Of a write that selects nothing PostgREST returns the key, and shows what is returned.
+            node.select = self.key(asked.schema, name);
+        }
         let target = Node { filters: std::mem::take(&mut node.filters), ..Node::default() };
         unlimited(&mut node);
         let is_singular = media.as_ref().is_ok_and(|m| m.is_singular());
@@ -291,6 +295,24 @@ impl Rest {
             max_affected: None,
         };
         Ok(Written { params, literals, target, returning, media, page })
+    }
+
+    /// The columns that identify a row, by name.
+    fn key(&self, schema: &str, name: &str) -> Vec<Item> {
+        let catalog = self.engine.catalog();
+        let Ok(relation) = basalt_plan::resolve::table(&catalog, schema, name) else { return Vec::new() };
+        let key = catalog.key_of(relation);
+        let mut names: Vec<&str> =
+            key.iter().filter_map(|attnum| relation.column_at(*attnum)).map(|column| column.name.as_str()).collect();
+        names.sort_unstable();
+        let item = |name: &str| Item::Field {
+            field: Field { name: name.to_owned(), path: Vec::new() },
+            alias: None,
+            cast: None,
+            aggregate: None,
+            aggregate_cast: None,
+        };
+        names.into_iter().map(item).collect()
     }
 
     /// A PUT's payload has the key that its filters say.

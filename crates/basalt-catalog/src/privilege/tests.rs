@@ -66,6 +66,8 @@ fn table(acl: Option<Acl>) -> Relation {
         view: None,
         sequence: None,
         replica_identity: "default".into(),
+        partition: false,
+        writes: None,
         next_attnum: 3,
     }
 }

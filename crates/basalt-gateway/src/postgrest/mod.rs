@@ -24,8 +24,8 @@ use basalt_token::{Known, RolePath, Times, TokenError, Verifier};
 use basalt_types::{Claims, Clock, RoleName, Session, Timestamp};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -68,7 +68,7 @@ pub struct ApiSettings {
     pub origins: Vec<String>,
     /// A header that answers repeat.
     pub trace_header: Option<HeaderName>,
-    /// A function that answers reads of the root: `name` or `schema.name`.
+    /// A function that is called in place of the root: `name` or `schema.name`. It is looked for in the schema that is asked for.
     pub root_function: Option<String>,
     /// Whether errors have their code and message only.
     pub has_short_errors: bool,
@@ -249,26 +249,18 @@ impl Api {
     }
 }
 
-/// Whether the root is read.
+/// Whether the root is meant.
 fn is_root<B>(prefix: usize, request: &Request<B>) -> bool {
-    let rest = request.uri().path().get(prefix..).unwrap_or_default();
-    matches!(*request.method(), Method::GET | Method::HEAD) && matches!(rest, "" | "/")
+    matches!(request.uri().path().get(prefix..).unwrap_or_default(), "" | "/")
 }
 
-/// The call of a function in place of the root. What the root is otherwise asked for, a description, is JSON.
+/// The call of a function in place of the root.
 fn instead_of_root(function: &str, mut request: Request<Bytes>) -> Request<Bytes> {
-    let (schema, name) = function.split_once('.').map_or((None, function), |(schema, name)| (Some(schema), name));
+    let name = function.split_once('.').map_or(function, |(_, name)| name);
     let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     let query = request.uri().query().map(|q| format!("?{q}")).unwrap_or_default();
     if let Ok(uri) = format!("/rpc/{name}{query}").parse() {
         *request.uri_mut() = uri;
-    }
-    let headers = request.headers_mut();
-    if let Some(Ok(schema)) = schema.map(HeaderValue::from_str) {
-        headers.insert("accept-profile", schema);
-    }
-    if headers.get(ACCEPT).is_some_and(|accept| accept.to_str().is_ok_and(|text| text.contains("openapi"))) {
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     }
     request
 }

@@ -255,6 +255,8 @@ fn relation_of(function: &Function, name: &str, columns: Vec<(String, TypeRef)>)
         view: None,
         sequence: None,
         replica_identity: "nothing".to_owned(),
+        partition: false,
+        writes: None,
         next_attnum: 1,
     }
 }

@@ -37,6 +37,7 @@ use level::{Level, Rows};
 pub use call::{CallBody, Wanted, function, result};
 pub use error::{Candidate, ResolveError};
 pub use nested::{Nested, Way, nested};
+pub use relationship::{Reference, references};
 
 /// Settings that change what an ask means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,7 +113,7 @@ pub fn check_shown(catalog: &Catalog, schema: &str, relation: &str, node: &Node,
 /// [`ResolveError::UnknownTable`], with the nearest name.
 pub fn table<'c>(catalog: &'c Catalog, schema: &str, name: &str) -> Result<&'c Relation, ResolveError> {
     match catalog.relation(schema, name) {
-        Some(found) if found.kind != RelationKind::Sequence => Ok(found),
+        Some(found) if relationship::is_resource(found) => Ok(found),
         _ => Err(ResolveError::UnknownTable {
             schema: schema.to_owned(),
             name: name.to_owned(),

@@ -114,7 +114,50 @@ fn near(catalog: &Catalog, schema: &str, origin: &Relation, target: &str, all: &
 /// Tables and views of a schema.
 pub fn exposed<'c>(catalog: &'c Catalog, schema: &str) -> impl Iterator<Item = &'c Relation> {
     let oid = catalog.schema(schema).map(|s| s.oid);
-    catalog.relations().map(AsRef::as_ref).filter(move |r| Some(r.schema) == oid && r.kind != RelationKind::Sequence)
+    catalog.relations().map(AsRef::as_ref).filter(move |r| Some(r.schema) == oid && is_resource(r))
+}
+
+/// Whether requests can name it: neither sequences nor parts of partitioned tables.
+pub fn is_resource(relation: &Relation) -> bool {
+    relation.kind != RelationKind::Sequence && !relation.partition
+}
+
+/// A column that refers to another relation's, by a foreign key of this column alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Reference<'c> {
+    /// The column's attnum.
+    pub column: i16,
+    /// The other relation.
+    pub foreign: &'c Relation,
+    /// The attnum there.
+    pub there: i16,
+}
+
+/// The references of a relation to those of a schema, through views too: tables before views, by name of constraint.
+pub fn references<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Reference<'c>> {
+    let views = views_of(catalog, schema);
+    let schema = catalog.schema(schema).map(|s| s.oid);
+    let mut found = Vec::new();
+    for (table, face) in faces_of(catalog, origin) {
+        for key in catalog.foreign_keys_from(Oid(table.oid)).into_iter().filter(|key| key.columns.len() == 1) {
+            for foreign in shown_by(catalog, schema, key.target, &views) {
+                let (near, far) = (face.shows(key.columns).concat(), foreign.shows(key.target_columns).concat());
+                for (column, there) in near.iter().flat_map(|near| far.iter().map(move |far| (*near, *far))) {
+                    let reference = Reference { column, foreign: foreign.relation, there };
+                    found.push(((foreign.relation.view.is_some(), key.constraint.name.as_str()), reference));
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(order, _)| *order);
+    found.into_iter().map(|(_, reference)| reference).collect()
+}
+
+/// The views of a schema that show columns of tables.
+fn views_of<'c>(catalog: &'c Catalog, schema: &str) -> Vec<&'c Relation> {
+    let oid = catalog.schema(schema).map(|s| s.oid);
+    let all = catalog.relations().map(AsRef::as_ref);
+    all.filter(|r: &&Relation| Some(r.schema) == oid && r.view.as_ref().is_some_and(|view| !view.origins.is_empty())).collect()
 }
 
 /// How a relation shows a table: (attnum in the table, attnum here).
@@ -157,12 +200,8 @@ fn shown_by<'c>(catalog: &'c Catalog, schema: Option<u32>, table: Oid, views: &[
 /// All relationships of a relation to those of a schema, by name of constraint, junctions last. A view has those of the keys it shows.
 fn relationships<'c>(catalog: &'c Catalog, schema: &str, origin: &'c Relation) -> Vec<Relationship<'c>> {
     let schema_name = schema;
+    let views = views_of(catalog, schema);
     let schema = catalog.schema(schema).map(|s| s.oid);
-    let views: Vec<&'c Relation> = catalog
-        .relations()
-        .map(AsRef::as_ref)
-        .filter(|r: &&Relation| Some(r.schema) == schema && r.view.as_ref().is_some_and(|view| !view.origins.is_empty()))
-        .collect();
     let (mut keys, mut junctions) = (Vec::new(), Vec::new());
     for (table, face) in faces_of(catalog, origin) {
         let mut add = |constraint: &'c str, kind: Kind, near: &[i16], far: &[i16], target: Oid| {

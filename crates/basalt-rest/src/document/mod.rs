@@ -1,8 +1,9 @@
 //! The root: what the exposed schema has, as a Swagger 2.0 document (PostgREST's) or as an OpenAPI 3.1 one (ours).
 //!
 //! Both are made for a role: by default they have what it has privileges on, and no name besides. [`shown`] chooses, [`swagger`] and
-//! [`openapi`] write, [`types`] says how values look.
+//! [`openapi`] write, [`types`] says how values look, [`names`] what their types are called.
 
+mod names;
 mod openapi;
 mod shown;
 mod swagger;
@@ -28,6 +29,10 @@ struct Facts<'a> {
     schemas: &'a [String],
     /// Where the API is for clients, if that was configured.
     server: Option<&'a str>,
+    /// Whether it is for a role, or says everything there is.
+    is_for_role: bool,
+    /// Schemas that are searched besides the one asked for.
+    extra_search_path: &'a [String],
     /// Whether to say how requests are authorized.
     is_secured: bool,
     has_plans: bool,
@@ -100,6 +105,8 @@ impl Rest {
             schema: asked.schema,
             schemas: &self.config.schemas,
             server: self.config.openapi_server.as_deref(),
+            is_for_role: role.is_some(),
+            extra_search_path: &self.config.extra_search_path,
             is_secured: self.config.openapi_security,
             has_plans: self.config.plan_enabled,
             has_etags: self.config.etag,

@@ -53,7 +53,7 @@ pub(super) fn document(shown: &Shown<'_>, facts: &Facts<'_>) -> Json {
         }
     }
     let comment = shown.catalog.schema(facts.schema).and_then(|s| s.comment.as_deref());
-    let (title, description) = swagger::title(comment, facts.schema);
+    let (title, description) = swagger::title(shown.catalog, comment, facts.schema);
     let mut out = json!({
         "openapi": "3.1.0",
         "info": {"title": title, "description": description, "version": env!("CARGO_PKG_VERSION")},
@@ -205,7 +205,7 @@ impl Writer<'_, '_> {
         if shown.is_key(column) {
             notes.push("Part of the primary key.".to_owned());
         }
-        if let Some((table, there)) = self.shown.foreign(shown.relation, column) {
+        if let Some((table, there)) = self.shown.foreign(shown, column) {
             notes.push(format!("References `{table}.{there}`."));
         }
         if !notes.is_empty() {

@@ -3,6 +3,7 @@
 use basalt_catalog::acl::Privileges;
 use basalt_catalog::rights::Rights;
 use basalt_catalog::{Catalog, Column, Function, Relation, RelationKind};
+use basalt_plan::resolve::Reference;
 use basalt_types::pg::oid;
 use basalt_types::{Oid, TypeRef};
 
@@ -11,7 +12,7 @@ pub(super) struct Shown<'c> {
     pub(super) catalog: &'c Catalog,
     /// By name.
     pub(super) relations: Vec<ShownRelation<'c>>,
-    /// By name; overloads one after another.
+    /// By name; overloads one after another, those with most parameters last.
     pub(super) functions: Vec<&'c Function>,
 }
 
@@ -23,6 +24,9 @@ pub(super) struct ShownRelation<'c> {
     /// Columns that may be given values in an insert and in an update, by attnum.
     pub(super) inserted: Vec<i16>,
     pub(super) updated: Vec<i16>,
+    /// What identifies a row, by attnum.
+    key: Vec<i16>,
+    references: Vec<Reference<'c>>,
 }
 
 /// What may be done.
@@ -34,12 +38,6 @@ pub(super) struct May {
     pub(super) delete: bool,
 }
 
-impl May {
-    pub(super) fn write(self) -> bool {
-        self.insert || self.update || self.delete
-    }
-}
-
 impl<'c> Shown<'c> {
     /// What a role may use; `None`: everything there is.
     pub(super) fn of(catalog: &'c Catalog, schema: &str, role: Option<&str>) -> Self {
@@ -49,14 +47,18 @@ impl<'c> Shown<'c> {
             return Self { catalog, relations: Vec::new(), functions: Vec::new() };
         }
         let relations = basalt_plan::resolve::exposed(catalog, schema);
-        let mut relations: Vec<_> = relations.filter_map(|relation| ShownRelation::of(relation, &rights)).collect();
+        let mut relations: Vec<_> =
+            relations.filter_map(|relation| ShownRelation::of((catalog, schema), relation, &rights)).collect();
         relations.sort_by(|a, b| a.relation.name.cmp(&b.relation.name));
         let oid = catalog.schema(schema).map(|s| s.oid);
         // Functions of users run on PostgreSQL only.
         let functions = catalog.functions().filter(|f| catalog.is_native() && Some(f.schema) == oid);
         let may_call = |f: &&'c Function| rights.on_function(f).contains(Privileges::EXECUTE) && is_callable(f);
         let mut functions: Vec<&Function> = functions.map(AsRef::as_ref).filter(may_call).collect();
-        functions.sort_by(|a, b| (&a.name, a.oid).cmp(&(&b.name, b.oid)));
+        functions.sort_by_cached_key(|f| {
+            let inputs: Vec<(String, u32)> = f.inputs().map(|arg| (arg.name.clone(), arg.ty)).collect();
+            (f.name.clone(), inputs.len(), f.comment.clone(), inputs, f.oid)
+        });
         Self { catalog, relations, functions }
     }
 
@@ -65,19 +67,18 @@ impl<'c> Shown<'c> {
         self.relations.iter().find(|shown| shown.relation.oid == oid.0)
     }
 
-    /// The columns that a foreign key of one column leads to, where the document has them.
-    pub(super) fn foreign(&self, relation: &Relation, column: &Column) -> Option<(&'c str, &'c str)> {
-        self.catalog.foreign_keys_from(Oid(relation.oid)).into_iter().find_map(|key| {
-            let ([one], [target]) = (key.columns, key.target_columns) else { return None };
-            let foreign = self.relation(key.target).filter(|_| *one == column.attnum)?;
-            let there = foreign.columns.iter().find(|c| c.attnum == *target)?;
+    /// The columns that a column refers to, where the document has them.
+    pub(super) fn foreign(&self, shown: &ShownRelation<'_>, column: &Column) -> Option<(&str, &str)> {
+        shown.references.iter().filter(|r| r.column == column.attnum).find_map(|reference| {
+            let foreign = self.relation(Oid(reference.foreign.oid))?;
+            let there = foreign.columns.iter().find(|c| c.attnum == reference.there)?;
             Some((foreign.relation.name.as_str(), there.name.as_str()))
         })
     }
 }
 
 impl<'c> ShownRelation<'c> {
-    fn of(relation: &'c Relation, rights: &Rights) -> Option<Self> {
+    fn of((catalog, schema): (&'c Catalog, &str), relation: &'c Relation, rights: &Rights) -> Option<Self> {
         let on = rights.on_columns(relation);
         let is_own = rights.acts_as(&relation.owner);
         let has = |attnum: i16, wanted: Privileges| on.has(attnum, wanted);
@@ -99,12 +100,14 @@ impl<'c> ShownRelation<'c> {
             delete: is_table && on.table.contains(Privileges::DELETE),
         };
         let (inserted, updated) = (of(Privileges::INSERT, is_input), of(Privileges::UPDATE, is_input));
-        Some(Self { relation, columns, may, inserted, updated })
+        let key = catalog.key_of(relation);
+        let references = basalt_plan::resolve::references(catalog, schema, relation);
+        Some(Self { relation, columns, may, inserted, updated, key, references })
     }
 
-    /// Whether a column belongs to the primary key.
+    /// Whether a column belongs to the primary key: of a view, to one that it shows.
     pub(super) fn is_key(&self, column: &Column) -> bool {
-        self.relation.primary_key().is_some_and(|key| key.contains(&column.attnum))
+        self.key.contains(&column.attnum)
     }
 
     /// The primary key's columns, if there is one and all of them are shown.

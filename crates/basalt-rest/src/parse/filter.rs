@@ -37,6 +37,12 @@ pub fn filter(column: Field, text: &str, literals: &mut Literals) -> Result<Filt
 /// # Errors
 /// Where the text leaves the grammar.
 pub fn logic(is_or: bool, (operator, text): (&str, &str), literals: &mut Literals) -> Result<Filter, ParseError> {
+    if !text.trim_start_matches([' ', '\t']).starts_with('(') {
+        // The original reads both as one text: without a parenthesis it is a condition on a column whose name begins with the operator.
+        let whole = format!("{operator}{text}");
+        let read = logic_item(&mut Scan::new("logic tree", &whole), 0, literals);
+        return read.map_err(|error| explain(Grammar::Logic, "logic tree", operator, text).unwrap_or(error));
+    }
     let mut scan = Scan::new("logic tree", text);
     // As in `filter`, what follows is not read.
     let read = group(&mut scan, is_or, 0, literals);

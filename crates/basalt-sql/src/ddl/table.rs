@@ -27,6 +27,8 @@ pub(super) fn blank_relation(oid: Oid, schema: u32, name: &str, kind: RelationKi
         view: None,
         sequence: None,
         replica_identity: "default".to_owned(),
+        partition: false,
+        writes: None,
         next_attnum: 1,
     }
 }

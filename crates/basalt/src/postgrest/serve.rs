@@ -146,10 +146,22 @@ fn rest_config(settings: &Settings) -> RestConfig {
         openapi_mode: settings.text("openapi-mode").and_then(OpenApiMode::of).unwrap_or_default(),
         openapi_roles: None,
         openapi_security: settings.boolean("openapi-security-active"),
-        openapi_server: settings.text("openapi-server-proxy-uri").map(str::to_owned),
+        openapi_server: Some(described_server(settings)),
         tells_request: true,
         ..RestConfig::default()
     }
+}
+
+/// Where documents say the API is: where the parameter says, else where it listens.
+fn described_server(settings: &Settings) -> String {
+    if let Some(uri) = settings.text("openapi-server-proxy-uri") {
+        return uri.to_owned();
+    }
+    let host = match settings.text("server-host").unwrap_or("!4") {
+        "*" | "*4" | "!4" | "*6" | "!6" => "0.0.0.0",
+        host => host,
+    };
+    format!("http://{host}:{}/", settings.integer("server-port").unwrap_or(3000))
 }
 
 fn api_settings(settings: &Settings) -> Result<ApiSettings, ConfigError> {
@@ -168,7 +180,11 @@ fn api_settings(settings: &Settings) -> Result<ApiSettings, ConfigError> {
         anon_role: settings.text("db-anon-role").map(str::to_owned),
         origins: settings.list("server-cors-allowed-origins"),
         trace_header,
-        root_function: settings.text("db-root-spec").map(str::to_owned),
+        // A root that is switched off stays off.
+        root_function: settings
+            .text("db-root-spec")
+            .filter(|_| settings.text("openapi-mode") != Some("disabled"))
+            .map(str::to_owned),
         has_short_errors: settings.text("client-error-verbosity") == Some("minimal"),
     })
 }

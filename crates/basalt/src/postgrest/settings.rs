@@ -166,6 +166,9 @@ impl Settings {
             Kind::Mode if !u32::from_str_radix(&text, 8).is_ok_and(|mode| (0o600..=0o777).contains(&mode)) => {
                 return Err(wrong(&origin, shown, "an octal number between 600 and 777"));
             }
+            Kind::ServerUrl if !is_server_url(&text) => {
+                return Err(wrong(&origin, shown, "a URL such as https://example.com:8443/basePath"));
+            }
             _ => {}
         }
         self.values.insert(parameter.name, Value { text, origin });
@@ -313,6 +316,21 @@ fn truth(text: &str) -> Option<bool> {
         "false" => Some(false),
         number => number.parse::<i64>().ok().map(|n| n > 0),
     }
+}
+
+/// An absolute http or https URL with a host, without user, query and fragment, whose port is one.
+fn is_server_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|n| n > 0);
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+        && !host.is_empty()
+        && port.is_none_or(|port| port.is_empty() || is_port(port))
+        && !rest.contains(|c: char| matches!(c, '?' | '#' | '@') || c.is_whitespace() || c.is_control())
 }
 
 fn wrong(origin: &str, shown: &str, expected: &str) -> ConfigError {

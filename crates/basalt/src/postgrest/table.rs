@@ -19,6 +19,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A file's mode in octal digits, 600 to 777.
     Mode,
+    /// An absolute http or https URL without a user and a query.
+    ServerUrl,
 }
 
 /// What a parameter does here.
@@ -198,7 +200,7 @@ pub static ALL: &[Parameter] = &[
         AS_THERE,
     ),
     row("openapi-security-active", Kind::Boolean, Some("false"), ReloadDatabase, AS_THERE),
-    row("openapi-server-proxy-uri", Kind::Text, None, ReloadDatabase, AS_THERE),
+    row("openapi-server-proxy-uri", Kind::ServerUrl, None, ReloadDatabase, AS_THERE),
     row("server-cors-allowed-origins", Kind::List, None, ReloadDatabase, AS_THERE),
     row("server-host", Kind::Text, Some("!4"), Start, Served("`--listen` wins over it.")),
     row("server-port", Kind::Integer(0, 65_535), Some("3000"), Start, Served("`--listen` wins over it.")),

@@ -50,6 +50,8 @@ fn relation(catalog: &mut Catalog, schema: u32, name: &str, kind: RelationKind, 
         view: None,
         sequence: None,
         replica_identity: "default".to_owned(),
+        partition: false,
+        writes: None,
     }
 }
 

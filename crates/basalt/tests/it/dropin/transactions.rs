@@ -230,8 +230,11 @@ fn functions_bring_settings_and_answer_the_root() {
     assert_eq!(served.answer(&Request::new("GET", "/rpc/changes")), (200, json!("on")));
     assert_eq!(served.answer(&Request::new("POST", "/rpc/changes").json("{}")), (200, json!("off")));
     for path in ["/", "/rest/v1", "/rest/v1/"] {
+        assert_eq!(served.answer(&Request::new("GET", path)), (200, json!({"swagger": "mine"})), "{path}");
+        assert_eq!(served.answer(&Request::new("POST", path)), (200, json!({"swagger": "mine"})), "{path}");
+        // A function that returns no such media type has none.
         let request = Request::new("GET", path).header("Accept", "application/openapi+json");
-        assert_eq!(served.answer(&request), (200, json!({"swagger": "mine"})), "{path}");
+        assert_eq!(served.answer(&request).0, 406, "{path}");
     }
 }
 
@@ -246,4 +249,39 @@ fn the_operators_function_speaks_in_the_answer() {
     let served = theirs.serve_with(&[("PGRST_DB_ANON_ROLE", &theirs.anon), ("PGRST_DB_PRE_REQUEST", "api.headers")]);
     let answer = served.get("/todos?select=id");
     assert_eq!((answer.status, answer.header("x-gate")), (200, Some("seen")));
+}
+
+/// The reason phrase that code raises is that of the status line; one that fits no header is left out.
+#[test]
+fn code_words_the_status() {
+    use std::io::{Read as _, Write as _};
+
+    let theirs = Theirs::new();
+    theirs.run(
+        "create function api.teapot() returns void language plpgsql stable as $$ begin raise sqlstate 'PGRST' using \
+         message = '{\"code\": \"T\", \"message\": \"short\"}', \
+         detail = '{\"status\": 418, \"status_text\": \"Short And Stout\", \"headers\": {\"X-Spout\": \"yes\"}}'; end $$; \
+         create function api.plain() returns void language plpgsql stable as $$ begin raise sqlstate 'PGRST' using \
+         message = '{\"code\": \"T\", \"message\": \"short\"}', detail = '{\"status\": 418, \"headers\": {}}'; end $$; \
+         create function api.split() returns void language plpgsql stable as $$ begin raise sqlstate 'PGRST' using \
+         message = '{\"code\": \"T\", \"message\": \"short\"}', \
+         detail = '{\"status\": 418, \"status_text\": \"a\\r\\nX-Mine: 1\", \"headers\": {}}'; end $$; \
+         create function api.paid() returns void language plpgsql stable as $$ begin \
+         raise sqlstate 'PT402' using message = 'Pay First'; end $$;",
+    );
+    let served = theirs.serve_with(&[("PGRST_DB_ANON_ROLE", &theirs.anon)]);
+    for (name, line) in [
+        ("teapot", "HTTP/1.1 418 Short And Stout"),
+        ("plain", "HTTP/1.1 418 I'm a teapot"),
+        ("split", "HTTP/1.1 418 I'm a teapot"),
+        ("paid", "HTTP/1.1 402 Pay First"),
+    ] {
+        let mut stream = std::net::TcpStream::connect(served.server.address()).expect("it listens");
+        let request = format!("GET /rpc/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert_eq!(answer.lines().next(), Some(line), "{answer}");
+        assert!(!answer.contains("X-Mine"), "{answer}");
+    }
 }
