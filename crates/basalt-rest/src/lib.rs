@@ -452,7 +452,7 @@ impl Rest {
     fn info(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
         let catalog = self.engine.catalog();
         let relation = basalt_plan::resolve::table(&catalog, asked.schema, name)?;
-        let writes = relation.writes();
+        let writes = basalt_plan::resolve::writes(&catalog, relation);
         let is_put = writes.insert && writes.update && !catalog.key_of(relation).is_empty();
         let mut allow = String::from("OPTIONS,GET,HEAD");
         for (may, method) in [(writes.insert, ",POST"), (is_put, ",PUT"), (writes.update, ",PATCH"), (writes.delete, ",DELETE")] {

@@ -24,7 +24,7 @@ mod write;
 
 use std::cell::OnceCell;
 
-use basalt_catalog::{Catalog, Relation, RelationKind};
+use basalt_catalog::{Catalog, Relation, RelationKind, Writes};
 use basalt_sql::analyze;
 use basalt_sql::typed::walk::{Visitor, walk_from, walk_query};
 use basalt_sql::typed::{Body, Expr, From, Query, Ranges, Select, Target};
@@ -119,6 +119,18 @@ pub fn table<'c>(catalog: &'c Catalog, schema: &str, name: &str) -> Result<&'c R
             name: name.to_owned(),
             near: near::nearest(name, exposed(catalog, schema).map(|r| r.name.as_str()), 0.75).map(str::to_owned),
         }),
+    }
+}
+
+/// What can be written through a relation, whoever asks: as the server says, else as its query and triggers have it.
+pub fn writes(catalog: &Catalog, relation: &Relation) -> Writes {
+    let view = catalog.relation_by_oid(Oid(relation.oid)).filter(|_| relation.kind == RelationKind::View);
+    match (relation.writes, view) {
+        (None, Some(view)) if !catalog.is_native() => {
+            let found = analyze::updatable::writable(view, catalog).unwrap_or_default();
+            Writes { insert: found.insert, update: found.update, delete: found.delete }
+        }
+        _ => relation.writes(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use basalt_catalog::acl::Privileges;
 use basalt_catalog::rights::Rights;
-use basalt_catalog::{Catalog, Column, Function, Relation, RelationKind};
+use basalt_catalog::{Catalog, Column, Function, Relation, RelationKind, Writes};
 use basalt_plan::resolve::Reference;
 use basalt_types::pg::oid;
 use basalt_types::{Oid, TypeRef};
@@ -27,6 +27,8 @@ pub(super) struct ShownRelation<'c> {
     /// What identifies a row, by attnum.
     key: Vec<i16>,
     references: Vec<Reference<'c>>,
+    /// What can be written through it at all.
+    pub(super) writes: Writes,
 }
 
 /// What may be done.
@@ -101,8 +103,9 @@ impl<'c> ShownRelation<'c> {
         };
         let (inserted, updated) = (of(Privileges::INSERT, is_input), of(Privileges::UPDATE, is_input));
         let key = catalog.key_of(relation);
+        let writes = basalt_plan::resolve::writes(catalog, relation);
         let references = basalt_plan::resolve::references(catalog, schema, relation);
-        Some(Self { relation, columns, may, inserted, updated, key, references })
+        Some(Self { relation, columns, may, inserted, updated, key, references, writes })
     }
 
     /// Whether a column belongs to the primary key: of a view, to one that it shows.

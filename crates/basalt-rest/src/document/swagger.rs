@@ -184,7 +184,7 @@ fn path(shown: &ShownRelation<'_>) -> Json {
     let mut methods = Map::new();
     let get = operation(with(&["select", "order", "range", "rangeUnit", "offset", "limit", "preferCount"]), read);
     methods.insert("get".into(), get);
-    if relation.writes().any() {
+    if shown.writes.any() {
         let created = json!({"201": {"description": "Created"}});
         let post = vec![reference(&body), reference("select"), reference("preferPost")];
         methods.insert("post".into(), operation(post, created));
