@@ -106,10 +106,37 @@ struct Row(Option<BTreeSet<String>>);
 
 impl<'de> Deserialize<'de> for Row {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Rows::deserialize(deserializer)? {
-            Rows::Object(keys) => Ok(Self(Some(keys))),
-            _ => Ok(Self(None)),
-        }
+        deserializer.deserialize_any(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+macro_rules! no_rows {
+    ($($name:ident: $ty:ty),*) => { $(fn $name<E>(self, _: $ty) -> Result<Self::Value, E> { Ok(Row(None)) })* };
+}
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = Row;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    no_rows!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Row(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        keys(&mut map).map(|keys| Row(Some(keys)))
+    }
+
+    /// However deep: what is ignored is read without recursion.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Row(None))
     }
 }
 
