@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::engines::Answer;
+use crate::model::{Table, Trigger, World};
 use crate::request::Request;
 
 /// The table's text.
@@ -21,6 +22,8 @@ pub struct Allowed {
     pub there: Vec<String>,
     /// What SQLite's message contains, and PostgreSQL's too, unless anything is allowed there.
     pub text: String,
+    /// What else must be so: see [`Scene::is`].
+    pub when: String,
     /// Why the engines differ.
     pub reason: String,
 }
@@ -41,12 +44,38 @@ fn row(line: &str) -> Option<Allowed> {
         here: list(next()?),
         there: list(next()?),
         text: next()?,
+        when: next()?,
         reason: next()?,
     })
 }
 
+/// What a request met, for rows that are about more than two answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// Whether SQLite's rows are others than before.
+    pub changed_here: bool,
+    /// Whether PostgreSQL's are.
+    pub changed_there: bool,
+}
+
+impl Scene<'_> {
+    /// Whether a condition of the table holds: `unchanged` (neither engine changed a row), `bumped` (PostgreSQL changed none, and a table's
+    /// trigger moves values of a unique key), or nothing.
+    fn is(&self, when: &str) -> bool {
+        let is_bumped = |t: &Table| t.trigger == Some(Trigger::Bump) && !t.uniques.is_empty();
+        match when {
+            "" => true,
+            "unchanged" => !self.changed_here && !self.changed_there,
+            "bumped" => !self.changed_there && self.world.tables.iter().any(is_bumped),
+            _ => false,
+        }
+    }
+}
+
 /// The row that allows a difference.
-pub fn allowed(request: &Request, sqlite: &Answer, postgres: &Answer) -> Option<&'static Allowed> {
+pub fn allowed(request: &Request, sqlite: &Answer, postgres: &Answer, scene: Scene<'_>) -> Option<&'static Allowed> {
     let told = |answer: &Answer| {
         answer.error().filter(|(code, _)| !code.is_empty()).unwrap_or((answer.status.to_string(), String::new()))
     };
@@ -59,5 +88,6 @@ pub fn allowed(request: &Request, sqlite: &Answer, postgres: &Answer) -> Option<
             && is_one_of(&row.here, &here)
             && if row.there == ["same"] { here == there } else { is_one_of(&row.there, &there) }
             && (said.contains(&row.text) && (row.there == ["*"] || wanted.contains(&row.text)))
+            && scene.is(&row.when)
     })
 }

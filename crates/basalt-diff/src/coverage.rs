@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::allowed::{self, Allowed};
+use crate::allowed::Allowed;
 use crate::engines::Answer;
 use crate::maker::COMPARE;
 use crate::model::{Command, ROLES, World};
@@ -10,14 +10,23 @@ use crate::predicate::Kind;
 use crate::request::Request;
 use crate::types::Type;
 
-/// A request count from which the whole coverage is demanded.
-const WHOLE_RUN: usize = 20_000;
+/// Requests of a whole run: its coverage is demanded of runs of at least a fifth of it, in proportion.
+const WHOLE_RUN: usize = 100_000;
 
 /// Requests that each policy kind × command × role must have met, and each feature must have had, in a whole run.
 const PER_CELL: usize = 100;
 
 /// Successful answers that each operator on each type must have had in a whole run.
 const PER_OPERATOR: usize = 5;
+
+/// Times that each code of a refusal must have come in a whole run.
+const PER_CODE: usize = 5;
+
+/// Of a hundred reads, those that must have shown some rows and hidden others.
+const PARTIAL_PERCENT: usize = 10;
+
+/// Of a hundred writes, those that must have been refused.
+const REFUSED_PERCENT: usize = 15;
 
 /// What each run of some size must have asked for; the rest of the list is made in [`wanted`].
 const FEATURES: [&str; 69] = [
@@ -93,11 +102,14 @@ const FEATURES: [&str; 69] = [
 ];
 
 /// Codes of refusals that each whole run must have met.
-const CODES: [&str; 26] = [
-    "22003", "22007", "22P02", "23502", "23503", "23505", "23514", "42501", "42703", "42883", "428C9", "42P17", "PGRST100",
-    "PGRST102", "PGRST103", "PGRST106", "PGRST108", "PGRST116", "PGRST118", "PGRST122", "PGRST124", "PGRST200", "PGRST201",
-    "PGRST204", "PGRST205", "42P10",
+const CODES: [&str; 32] = [
+    "21000", "22001", "22003", "22007", "22008", "2201B", "22023", "22P02", "23502", "23503", "23505", "23514", "42501", "42703",
+    "42704", "42804", "42883", "428C9", "42P10", "42P17", "PGRST100", "PGRST102", "PGRST103", "PGRST106", "PGRST107", "PGRST108",
+    "PGRST115", "PGRST116", "PGRST118", "PGRST122", "PGRST124", "PGRST200",
 ];
+
+/// Statuses that each whole run must have met.
+const STATUSES: [u16; 14] = [200, 201, 204, 206, 300, 400, 401, 403, 404, 405, 406, 409, 416, 500];
 
 /// What policies, tables and answers a run has met, counted.
 #[derive(Debug, Default)]
@@ -263,10 +275,11 @@ impl Coverage {
                 out.push(format!("{name}: {found}, at least {wanted} wanted"));
             }
         };
-        let is_whole = self.requests >= WHOLE_RUN;
+        let is_whole = self.requests >= WHOLE_RUN / 5;
+        let share = |wanted: usize| (wanted * self.requests.min(WHOLE_RUN) / WHOLE_RUN).max(1);
         let asked = |name: &str| self.features.get(name).map_or(0, |(asked, _)| *asked);
         for name in FEATURES {
-            least(name, asked(name), if is_whole { PER_CELL } else { 1 });
+            least(name, asked(name), if is_whole { share(PER_CELL) } else { 1 });
         }
         if !is_whole {
             return out;
@@ -276,21 +289,22 @@ impl Coverage {
                 for role in ROLES {
                     let found = self.policies.get(&(restrictive, command, role)).copied().unwrap_or(0);
                     let kind = if restrictive { "restrictive" } else { "permissive" };
-                    least(&format!("{kind} policies for {} met by {role}", command.word()), found, PER_CELL);
+                    least(&format!("{kind} policies for {} met by {role}", command.word()), found, share(PER_CELL));
                 }
             }
         }
-        least("percent of reads with some rows but not all", self.partial * 100 / self.reads.max(1), 15);
-        least("percent of writes refused", self.refused * 100 / self.writes.max(1), 15);
+        let percent = |part: usize, whole: usize| part * 100 / whole.max(1);
+        least("percent of reads with some rows but not all", percent(self.partial, self.reads), PARTIAL_PERCENT);
+        least("percent of writes refused", percent(self.refused, self.writes), REFUSED_PERCENT);
         let answered = |name: &str| self.features.get(name).map_or(0, |(_, answered)| *answered);
         for name in cells() {
-            least(&name, answered(&name), PER_OPERATOR);
+            least(&name, answered(&name), share(PER_OPERATOR));
         }
         for code in CODES {
-            least(code, self.codes.get(code).copied().unwrap_or(0), 1);
+            least(code, self.codes.get(code).copied().unwrap_or(0), share(PER_CODE));
         }
-        for row in allowed::table() {
-            least(&format!("the allowed difference {}", row.name), self.allowed.get(row.name.as_str()).copied().unwrap_or(0), 1);
+        for status in STATUSES {
+            least(&format!("status {status}"), self.statuses.get(&status).copied().unwrap_or(0), share(PER_CODE));
         }
         out
     }

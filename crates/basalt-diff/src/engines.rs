@@ -84,7 +84,18 @@ impl Pair {
         let sqlite = Sqlite::new(world, &sql).map_err(|e| format!("SQLite refuses the world: {e}\n{sql}"))?;
         Ok(Self { sqlite, postgres })
     }
+
+    /// All rows of both, by key.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn contents(&mut self) -> Result<Contents, String> {
+        Ok((self.sqlite.contents()?, self.postgres.contents()?))
+    }
 }
+
+/// What all stored tables hold: on SQLite, on PostgreSQL.
+pub type Contents = (Vec<Rows>, Vec<Rows>);
 
 fn config(world: &World) -> RestConfig {
     RestConfig { schemas: world.schemas(), aggregates: world.aggregates, ..RestConfig::default() }

@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL answers each request once; SQLite without a fault and with each fault that is not found yet, on a copy of the world's file.
 
+use crate::allowed::Scene;
 use crate::caller::Luck;
 use crate::compare::{Verdict, verdict};
 use crate::engines::{Pair, Sqlite};
@@ -46,14 +47,16 @@ pub fn hunt(seed: u64, faults: &[u8], most: usize, set: &dyn Fn(Option<u8>)) -> 
             let request = request(&mut random, &world, &Luck::default());
             let expected = pair.postgres.ask(&request)?;
             let healthy = pair.sqlite.ask(&request)?;
-            let is_same = matches!(verdict(&request, &healthy, &expected), Verdict::Same);
+            // Rows are compared below, whatever the answers.
+            let scene = Scene { world: &world, changed_here: false, changed_there: false };
+            let is_same = matches!(verdict(&request, &healthy, &expected, scene), Verdict::Same);
             let asked = hunt.asked;
             let mut still = Vec::new();
             for (fault, sqlite) in ill {
                 set(Some(fault));
                 let answer = sqlite.ask(&request);
                 set(None);
-                match verdict(&request, &answer?, &expected) {
+                match verdict(&request, &answer?, &expected, scene) {
                     Verdict::Different(what) if is_same => hunt.found.push((fault, asked, what)),
                     _ => still.push((fault, sqlite)),
                 }

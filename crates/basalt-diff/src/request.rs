@@ -93,6 +93,8 @@ pub struct Request {
     pub table: Option<usize>,
     /// Whether the rows of the answer come in a decided order.
     pub is_ordered: bool,
+    /// Whether values stand in the answer for others that are equal, and it is not decided which: groups and extremes.
+    pub is_loose: bool,
     /// What it exercises, for the coverage.
     pub features: BTreeSet<String>,
 }

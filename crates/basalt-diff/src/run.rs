@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::allowed::Scene;
 use crate::caller::Luck;
 use crate::compare::{Verdict, verdict};
 use crate::coverage::Coverage;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub threads: usize,
     /// Failures of different kinds after which the run ends.
     pub most_failures: usize,
+    /// One world of the run alone.
+    pub only: Option<u64>,
 }
 
 /// A case in which the answers differed.
@@ -137,7 +140,11 @@ fn one_world(seed: u64, number: u64, count: usize, found: &mut Found) -> Result<
         if let (true, Some(table)) = (request.is_read(), request.table) {
             luck.note(table, request.role, hides && postgres.rows() > 0);
         }
-        let verdict = verdict(&request, &sqlite, &postgres);
+        let after = if request.is_read() { None } else { Some(pair.contents()?) };
+        let (changed_here, changed_there) =
+            after.as_ref().map_or((false, false), |(here, there)| (*here != before, *there != before));
+        let scene = Scene { world: &world, changed_here, changed_there };
+        let verdict = verdict(&request, &sqlite, &postgres, scene);
         let is_allowed = matches!(verdict, Verdict::Allowed(_));
         let mut what = match verdict {
             Verdict::Different(what) => Some(what),
@@ -148,8 +155,7 @@ fn one_world(seed: u64, number: u64, count: usize, found: &mut Found) -> Result<
             Verdict::Same => None,
         };
         let mut is_parted = false;
-        if !request.is_read() {
-            let (here, there) = (pair.sqlite.contents()?, pair.postgres.contents()?);
+        if let Some((here, there)) = after {
             is_parted = here != there;
             if is_parted && !is_allowed {
                 let rows = parted(&world, &here, &there);
@@ -202,11 +208,14 @@ pub fn parted(world: &World, here: &[Rows], there: &[Rows]) -> String {
 /// # Errors
 /// A world that an engine refuses, or that cannot be read: a mistake of the generator or of the engine.
 pub fn run(settings: Settings) -> Result<Found, String> {
-    let Settings { seed, requests, threads, most_failures } = settings;
+    let Settings { seed, requests, threads, most_failures, only } = settings;
     let worlds = requests.div_ceil(PER_WORLD);
     let work = |thread: usize| {
         let mut found = Found::default();
         for number in (thread..worlds).step_by(threads.max(1)) {
+            if only.is_some_and(|only| only != number as u64) {
+                continue;
+            }
             let count = PER_WORLD.min(requests - number * PER_WORLD);
             one_world(seed, number as u64, count, &mut found)?;
             if found.failures.len() >= most_failures {

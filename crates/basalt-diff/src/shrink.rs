@@ -1,8 +1,9 @@
 //! Makes a failing case smaller: requests before it, policies, rows, columns, filters and embeds go as long as the answers differ.
 
+use crate::allowed::Scene;
 use crate::compare::{Verdict, verdict};
-use crate::engines::{Answer, Pair};
-use crate::model::{Command, Grant, Purpose, Source, World};
+use crate::engines::{Answer, Contents, Pair};
+use crate::model::{Command, Grant, Purpose, Rows, Source, World};
 use crate::predicate::Predicate;
 use crate::request::{Body, Condition, Item, Param, Request};
 use crate::run::parted;
@@ -48,16 +49,21 @@ pub fn answers(case: &Case) -> Result<Answers, String> {
 }
 
 fn answers_on(pair: &mut Pair, case: &Case) -> Result<Answers, String> {
+    let is_read = case.request.is_read();
+    let contents = |pair: &mut Pair| if is_read { Ok(None) } else { pair.contents().map(Some) };
+    let before = contents(pair)?;
     let sqlite = pair.sqlite.ask(&case.request)?;
     let postgres = pair.postgres.ask(&case.request)?;
-    let mut difference = match verdict(&case.request, &sqlite, &postgres) {
-        Verdict::Different(what) => Some(what),
-        Verdict::Same | Verdict::Allowed(_) => None,
+    let after = contents(pair)?;
+    let changed = |side: fn(&Contents) -> &Vec<Rows>| before.as_ref().map(side) != after.as_ref().map(side);
+    let scene = Scene { world: &case.world, changed_here: changed(|c| &c.0), changed_there: changed(|c| &c.1) };
+    let difference = match (verdict(&case.request, &sqlite, &postgres, scene), &after) {
+        (Verdict::Different(what), _) => Some(what),
+        (Verdict::Same, Some((here, there))) if here != there => {
+            Some(format!("the rows differ afterwards: {}", parted(&case.world, here, there)))
+        }
+        _ => None,
     };
-    if difference.is_none() && !case.request.is_read() {
-        let (here, there) = (pair.sqlite.contents()?, pair.postgres.contents()?);
-        difference = (here != there).then(|| format!("the rows differ afterwards: {}", parted(&case.world, &here, &there)));
-    }
     Ok(Answers { sqlite, postgres, difference })
 }
 

@@ -262,6 +262,11 @@ impl Type {
         self != T::Json
     }
 
+    /// Whether equal values of it may look different.
+    pub fn has_equals(self) -> bool {
+        matches!(self, T::Numeric | T::Float4 | T::Float8 | T::Interval)
+    }
+
     /// Whether patterns are for it.
     pub fn is_text(self) -> bool {
         matches!(self, T::Text | T::Varchar | T::Char)

@@ -194,6 +194,9 @@ pub struct Touched {
     pub functions: Vec<Oid>,
     /// It depends on the time of the statement.
     pub uses_now: bool,
+    /// Literals that must be regular expressions, whatever rows there are: PostgreSQL's planner reads them. With each, whether it is an
+    /// array of them.
+    pub patterns: Vec<(u32, bool)>,
 }
 
 /// A check of one row, all conditions in one statement.

@@ -242,6 +242,8 @@ pub enum DefaultValue {
         sequence: Oid,
         /// Raised instead when the caller lacks USAGE (never for identity columns).
         denied: Option<SqlError>,
+        /// Raised where a body is merged with defaults and the caller lacks USAGE: there an identity column's is `nextval` too.
+        named_denied: Option<SqlError>,
     },
     /// An expression without columns: one row, one column.
     Expr(Compiled),

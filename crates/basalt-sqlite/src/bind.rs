@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use basalt_plan::guard::faults::{self, Fault};
 use basalt_plan::plan::{Literal, Literals};
-use basalt_plan::program::{Bind, Compiled, InputType};
+use basalt_plan::program::{Bind, Compiled, InputType, Touched};
 use basalt_sql::typed::SessionParam;
 use basalt_types::pg::oid;
 use basalt_types::{Claims, Session, SqlError, SqlState, Timestamp, TypeRef, Value, pg};
 use parking_lot::Mutex;
 
 use crate::connection::{Connection, Prepared};
+use crate::functions::check_pattern;
 
 /// Everything a request's parameters are made from.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +64,17 @@ pub(crate) fn prepare<'c>(
 pub(crate) fn check_literals(compiled: &Compiled, facts: &Facts<'_>) -> Result<(), SqlError> {
     let is_literal = |bind: &&Bind| matches!(bind, Bind::Literal { .. } | Bind::LiteralList { .. });
     compiled.binds.iter().filter(is_literal).try_for_each(|bind| value(bind, facts, &NoRow).map(drop))
+}
+
+/// Reads a request's regular expressions, as PostgreSQL's planner does: whether there are rows or not.
+///
+/// # Errors
+/// 2201B.
+pub(crate) fn check_patterns(touched: &Touched, facts: &Facts<'_>) -> Result<(), SqlError> {
+    touched.patterns.iter().try_for_each(|(index, is_array)| match literal(facts.literals, *index)? {
+        Literal::Text(text) => check_pattern(text, *is_array),
+        Literal::Null | Literal::List(_) => Ok(()),
+    })
 }
 
 /// The value of one parameter.

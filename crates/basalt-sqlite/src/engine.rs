@@ -22,7 +22,7 @@ use crate::readers::Readers;
 use crate::readers::answer::{self, Early};
 use crate::sequences::Sequences;
 use crate::shared::{Counters, Shared};
-use crate::{migrate, store, write};
+use crate::{migrate, refusal, store, write};
 
 /// How much a read may do where its request is, in checks of 1000 virtual machine steps: about a fifth of a millisecond.
 const NEAR_BUDGET: u32 = 20;
@@ -148,7 +148,8 @@ impl SqliteEngine {
             if desk.catalog().version() != run.plan.catalog_version {
                 return Err(RunError::StalePlan);
             }
-            write::answer(desk, &run, &ready).map(|answer| Box::new(answer) as Boxed)
+            let answer = write::answer(desk, &run, &ready);
+            answer.map(|answer| Box::new(answer) as Boxed).map_err(|e| refusal::told(&run, &desk.catalog(), desk.now, e))
         });
         let boxed = self.queue.submit(task, terms)?.await.map_err(|_| error::closing())??;
         boxed.downcast::<Answer>().map(|b| *b).map_err(|_| SqlError::internal("a write answered with another value").into())
@@ -169,12 +170,20 @@ impl SqliteEngine {
             slot.connection.context().set_cancelled(None);
             let result = match result {
                 Ok(answer) => Ok(answer),
-                Err(Early::Failed(error)) => Err(error),
+                Err(Early::Failed(error)) => {
+                    let shared = &slot.shared;
+                    Err(refusal::told(&run, &shared.catalog.load(), shared.options.clock.now(), error))
+                }
                 Err(Early::OverBudget) => Err(too_costly(run.limits.max_cost)),
             };
             let _ = reply.send(result);
         }))?;
         answer.await.map_err(|_| self.readers.dropped())?
+    }
+
+    /// The error that a refused run is answered with.
+    fn told(&self, run: &Run, error: RunError) -> RunError {
+        refusal::told(run, &self.shared.catalog.load(), self.shared.options.clock.now(), error)
     }
 
     pub(crate) fn ready(&self, run: &Run) -> Result<Ready, RunError> {
@@ -255,7 +264,7 @@ impl Engine for SqliteEngine {
 
     fn run(&self, run: Run) -> BoxFuture<'_, Result<Answer, RunError>> {
         Box::pin(async move {
-            let ready = self.ready(&run)?;
+            let ready = self.ready(&run).map_err(|error| self.told(&run, error))?;
             if let Some(explain) = run.explain.as_deref().copied() {
                 return self.explain(run, ready, explain).await;
             }
@@ -280,7 +289,7 @@ impl Engine for SqliteEngine {
                     own
                 }
                 Ok(_) => return None,
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some(Err(self.told(run, error))),
             },
         };
         let result = answer::read(slot, run, &ready, Some(budget(run).map_or(NEAR_BUDGET, |own| own.min(NEAR_BUDGET))));
@@ -289,7 +298,7 @@ impl Engine for SqliteEngine {
                 self.shared.counters.reads_near.fetch_add(1, Ordering::Relaxed);
                 Some(Ok(answer))
             }
-            Err(Early::Failed(error)) => Some(Err(error)),
+            Err(Early::Failed(error)) => Some(Err(self.told(run, error))),
             Err(Early::OverBudget) => {
                 self.shared.counters.reads_moved.fetch_add(1, Ordering::Relaxed);
                 None

@@ -50,6 +50,7 @@ mod own;
 mod plpgsql;
 mod programs;
 mod readers;
+mod refusal;
 #[allow(dead_code)] // the languages of routines take it into use
 mod routine;
 mod schema;

@@ -48,7 +48,7 @@ impl Transaction for Own<'_> {
             (Ready::Read(ready), Place::Reader(slot)) => read(&slot.connection, &ready, &facts),
             (Ready::Write(ready), Place::Writer(desk)) => {
                 let path = routine::path_of(&self.session);
-                let run = || write::run(desk, &ready, &facts, None, None).map_err(routine::plain);
+                let run = || write::run(desk, &ready, &facts, None);
                 let written = routine::Scene::writing(desk, &self.session, &path).enter(run)?;
                 Ok(Rows { rows: written.returned, affected: written.affected })
             }

@@ -47,7 +47,7 @@ impl Maker<'_> {
         let field = name(&column.name);
         let ty = column.ty;
         let test = |op: &str, value: String| Condition::Test { field: field.clone(), negated: false, op: op.to_owned(), value };
-        if ty.is_json() && self.random.percent(45) {
+        if ty.is_json() && self.random.percent(if ty == Type::Json { 45 } else { 30 }) {
             return self.path_test(column);
         }
         if self.random.percent(14) || ty == Type::Json && self.random.percent(85) {
@@ -73,7 +73,7 @@ impl Maker<'_> {
         if ty.is_text() && self.random.percent(35) {
             return self.pattern(column);
         }
-        if (ty.is_array() || ty == Type::Jsonb) && self.random.percent(50) {
+        if (ty.is_array() || ty == Type::Jsonb) && self.random.percent(if ty.is_array() { 50 } else { 25 }) {
             let ops: &[&str] = if ty.is_array() { &["cs", "cd", "ov"] } else { &["cs", "cd"] };
             let op = self.random.pick(ops);
             self.tested(column, op);

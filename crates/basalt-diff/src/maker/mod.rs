@@ -115,6 +115,7 @@ impl<'a> Maker<'a> {
             body: None,
             table: Some(table),
             is_ordered: false,
+            is_loose: false,
             features: BTreeSet::new(),
         }
     }

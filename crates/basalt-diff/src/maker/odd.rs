@@ -48,7 +48,7 @@ const SELECTS: [&str; 22] = [
     "nowhere(*)",
     "id::",
     "id::nothing",
-    "id::int4range",
+    "id::interval",
     "a:b:id",
     "*,*",
     "...t0",
@@ -79,8 +79,10 @@ const BODIES: [(&str, &str); 14] = [
     ("application/xml", "<x/>"),
 ];
 
-const PREFERENCES: [&str; 10] = [
+const PREFERENCES: [&str; 12] = [
     "handling=strict",
+    "handling=strict, foo=bar",
+    "handling=strict, return=everything",
     "foo=bar",
     "handling=lenient",
     "timezone=UTC",
@@ -148,6 +150,7 @@ impl Maker<'_> {
                 request.is_ordered = false;
                 self.feature("another method");
             }
+            _ if request.is_read() && request.select.is_none() && request.table.is_some() => self.order_by_many(request),
             _ => {
                 let name = self.random.pick(&["columns", "on_conflict", "select", "order"]);
                 self.feature("odd parameter");

@@ -216,6 +216,18 @@ impl Maker<'_> {
         out
     }
 
+    /// An order by a related column of which there are many: PGRST118.
+    pub fn order_by_many(&mut self, request: &mut Request) {
+        let Some(way) = request.table.and_then(|table| self.ways(table).into_iter().find(|way| !way.is_to_one)) else { return };
+        let hint = way.hint.map(|hint| format!("!{hint}")).unwrap_or_default();
+        let embed = Item::Embed { head: format!("e0:{}{hint}", way.relation), items: vec![Item::Plain("*".into())] };
+        let key = self.table(way.table).key[0];
+        request.select = Some(vec![Item::Plain("*".into()), embed]);
+        request.params.retain(|param| !matches!(param, Param::Order(level, _) if level.is_empty()));
+        request.params.push(Param::Order(String::new(), vec![format!("e0({})", name(&self.table(way.table).columns[key].name))]));
+        self.feature("order by many related rows");
+    }
+
     fn embed(&mut self, table: usize, path: &str, depth: usize, level: &mut Level) {
         let ways = self.ways(table);
         if ways.is_empty() {
@@ -303,6 +315,7 @@ impl Maker<'_> {
             if column.ty.is_ordered() && !order.contains(&name(&column.name)) {
                 items.push(Item::Plain(name(&column.name)));
                 order.push(name(&column.name));
+                request.is_loose |= column.ty.has_equals();
             }
         }
         for _ in 0..1 + self.random.below(2) {
@@ -322,6 +335,7 @@ impl Maker<'_> {
                 | Type::Interval => self.random.pick(&["min", "max", "count"]),
                 _ => "count",
             };
+            request.is_loose |= column.ty.has_equals();
             self.feature(format!("aggregate {function} {}", column.ty.word()));
             items.push(Item::Plain(match self.random.below(4) {
                 0 => format!("{alias}:count()"),

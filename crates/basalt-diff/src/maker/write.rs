@@ -82,6 +82,10 @@ impl Maker<'_> {
             if let Some(code) = code {
                 request.params.push(Param::Other("on_conflict".to_owned(), about.columns[code].name.clone()));
                 self.feature("on_conflict");
+            } else if self.random.percent(3) {
+                let column = self.random.below(about.columns.len());
+                request.params.push(Param::Other("on_conflict".to_owned(), name(&about.columns[column].name)));
+                self.feature("on_conflict of any column");
             }
         }
         self.returning(table, &mut request);

@@ -2,7 +2,8 @@
 //!
 //! `BASALT_DIFF_REQUESTS` sets the size of the run, `BASALT_DIFF_SEED` repeats one, `BASALT_DIFF_THREADS` divides it; failing cases go to
 //! the folder `BASALT_DIFF_OUT`, if there is one named, besides being printed. `BASALT_DIFF_FAILURES` kinds of failures end a run;
-//! `BASALT_DIFF_SHOWN` of them, those whose line has the text `BASALT_DIFF_ONLY`, are made small.
+//! `BASALT_DIFF_SHOWN` of them, those whose line has the text `BASALT_DIFF_ONLY`, are made small. `BASALT_DIFF_WORLD` runs one world of the
+//! seed's run alone.
 #![allow(clippy::print_stdout)]
 
 mod property;

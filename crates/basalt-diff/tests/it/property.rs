@@ -25,13 +25,17 @@ fn diff_property() {
     let most_failures: usize = setting("BASALT_DIFF_FAILURES").unwrap_or(SHOWN);
     println!("seed {seed}, {requests} requests");
     let begun = begin();
-    let found = run(Settings { seed, requests, threads, most_failures }).unwrap_or_else(|what| panic!("{what}"));
+    let only = setting("BASALT_DIFF_WORLD");
+    let found = run(Settings { seed, requests, threads, most_failures, only }).unwrap_or_else(|what| panic!("{what}"));
     let elapsed = begun.elapsed();
     println!("{}", found.coverage.text(setting::<usize>("BASALT_DIFF_REQUESTS").is_some()));
     println!("  {:.1} s, {:.0} requests/s", elapsed.as_secs_f64(), found.coverage.requests() as f64 / elapsed.as_secs_f64());
     if !found.refused.is_empty() || !found.failures.is_empty() {
         let shown = show(&found);
         panic!("the engines differ (seed {seed}): {} kinds\n{shown}", found.failures.len());
+    }
+    if only.is_some() {
+        return;
     }
     assert_eq!(found.coverage.requests(), requests, "requests compared");
     let lacks = found.coverage.lacks();
@@ -45,7 +49,16 @@ fn show(found: &Found) -> String {
     out.push(format!("{} worlds refused", found.refused.len()));
     for (failure, n) in found.failures.values() {
         let request = &failure.case.request;
-        out.push(format!("{n:5} × {}\n        {} {}", failure.what, request.method, request.target()));
+        out.push(format!(
+            "{n:5} × {} (world {})\n        {} {} as {} {:?} {}",
+            failure.what,
+            failure.number,
+            request.method,
+            request.target(),
+            request.role,
+            request.all_headers(),
+            request.body.as_ref().map(|b| b.text()).unwrap_or_default()
+        ));
     }
     let folder = std::env::var("BASALT_DIFF_OUT").ok().map(PathBuf::from);
     let only = std::env::var("BASALT_DIFF_ONLY").unwrap_or_default();

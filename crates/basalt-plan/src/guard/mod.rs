@@ -10,16 +10,18 @@
 //! - [`query`] guards a read in place; [`statement`] a write, whose target's conditions come back in [`WriteGuard`].
 //! - `through.rs`: writes through views; `given.rs`: values that nobody may give.
 //! - `rights.rs`: what a role may do (the catalog knows) and the errors; `policy.rs`: which policies apply; `needs.rs`: which columns a statement reads;
-//!   `decorrelate.rs`: EXISTS to IN.
+//!   `decorrelate.rs`: EXISTS to IN; `canonical.rs`: what PostgreSQL's planner leaves out of a condition; `patterns.rs`: literals it reads.
 //!
 //! Source of the rules: PostgreSQL 17, `rowsecurity.c`, `rewriteHandler.c` (`fireRIRrules`), `execMain.c` (`ExecCheckPermissions`) and
 //! the table in the documentation of CREATE POLICY.
 
+mod canonical;
 mod decorrelate;
 pub mod faults;
 mod from;
 mod given;
 mod needs;
+mod patterns;
 mod policy;
 mod rights;
 mod through;
@@ -36,7 +38,7 @@ use crate::expressions::ExprCache;
 use crate::program::Touched;
 use faults::Fault;
 use needs::{Need, Uses};
-use policy::{Side, any_of, applicable, both, condition};
+use policy::{Side, any_of, applicable, both, condition, constant};
 use rights::bypasses_policies;
 
 pub use through::Renaming;
@@ -147,6 +149,7 @@ impl<'a> Guard<'a> {
     }
 
     fn select(&mut self, select: &mut Select, role: &Rc<Rights>) -> Result<(), SqlError> {
+        let patterns = patterns::of_select(select);
         let mut policy = None;
         for item in &mut select.from {
             policy = both(policy, self.from(item, role, false)?);
@@ -157,6 +160,7 @@ impl<'a> Guard<'a> {
             self.expr(expr, role)?;
         }
         select.policy = both(policy, select.policy.take());
+        self.note_patterns(patterns, select.policy.as_ref());
         Ok(())
     }
 
@@ -165,6 +169,13 @@ impl<'a> Guard<'a> {
         let mut subqueries = Subqueries { guard: self, role, result: Ok(()) };
         subqueries.expr(expr);
         subqueries.result
+    }
+
+    /// Notes patterns of conditions on rows. Where no row can be visible, PostgreSQL's planner does not look at them.
+    fn note_patterns(&mut self, patterns: Vec<(u32, bool)>, policy: Option<&Expr>) {
+        if policy.and_then(constant) != Some(false) {
+            self.touched.patterns.extend(patterns);
+        }
     }
 
     fn deeper<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
@@ -195,6 +206,7 @@ impl<'a> Guard<'a> {
             // No row: restrictive policies are not even expanded, so they neither recurse nor take privileges.
             return Ok(Some(Expr::bool(false)));
         }
+        self.absorb(&mut permissive, needed);
         let allowed = if permissive.is_empty() && faults::on(Fault::NoPolicyMeansAll) {
             None
         } else if faults::on(Fault::PermissiveAnded) && !permissive.is_empty() {
@@ -216,6 +228,15 @@ impl<'a> Guard<'a> {
         }
         // One that is always false does not: each of them is planned for itself.
         Ok(both(allowed, restricted))
+    }
+
+    /// Permissive conditions of which one absorbs the others: those are not planned, and what they read takes no privilege. `needed`:
+    /// how many privileges were noted before them.
+    fn absorb(&mut self, permissive: &mut Vec<Expr>, needed: usize) {
+        if let Some(winner) = canonical::absorbing(permissive) {
+            *permissive = vec![winner];
+            self.needs.truncate(needed);
+        }
     }
 
     /// One policy's condition, its subqueries guarded. `None`: it has no condition on this side.
@@ -244,8 +265,16 @@ impl<'a> Guard<'a> {
             ));
         }
         if has_subquery {
+            let shorter = canonical::shorter(&expr);
+            let needed = self.needs.len();
             self.active.push(Oid(relation.oid));
-            let done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
+            let mut done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
+            if let (Ok(()), Some(shorter)) = (&done, shorter) {
+                // What is left out may recurse, but takes no privileges.
+                self.needs.truncate(needed);
+                expr = shorter;
+                done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
+            }
             self.active.pop();
             done?;
             decorrelate::decorrelate(&mut expr);

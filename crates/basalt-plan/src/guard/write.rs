@@ -208,6 +208,7 @@ impl<'a> Guard<'a> {
                 self.expr(expr, role)?;
             }
         }
+        let patterns = super::patterns::of_condition(update.filter.as_ref());
         let rest = update.filter.iter_mut().chain(&mut update.limit).chain(&mut update.offset);
         self.tail(&mut update.order_by, rest, role)?;
         self.targets(&mut update.returning, role)?;
@@ -220,6 +221,7 @@ impl<'a> Guard<'a> {
             out.using = None;
         }
         out.using = both(both(out.using.take(), filter), joined);
+        self.note_patterns(patterns, out.using.as_ref());
         if bypasses_policies(role, relation) || faults::on(Fault::UpdateCheckSkipped) {
             return Ok(());
         }
@@ -245,6 +247,7 @@ impl<'a> Guard<'a> {
         self.written(relation, role, reads.then_some(read), &takes);
         self.ctes(&mut delete.ctes, role)?;
         let joined = self.joined(&mut delete.using, role)?;
+        let patterns = super::patterns::of_condition(delete.filter.as_ref());
         let rest = delete.filter.iter_mut().chain(&mut delete.limit).chain(&mut delete.offset);
         self.tail(&mut delete.order_by, rest, role)?;
         self.targets(&mut delete.returning, role)?;
@@ -256,6 +259,7 @@ impl<'a> Guard<'a> {
             out.using = None;
         }
         out.using = both(both(out.using.take(), filter), joined);
+        self.note_patterns(patterns, out.using.as_ref());
         Ok(())
     }
 
@@ -350,6 +354,7 @@ impl<'a> Guard<'a> {
             }
             return Ok(());
         }
+        self.absorb(&mut permissive, needed);
         let allowed = if faults::on(Fault::PermissiveAnded) {
             permissive.into_iter().fold(None, |sum, e| both(sum, Some(e)))
         } else {

@@ -66,18 +66,27 @@ pub fn resolve(ask: &Ask, catalog: &Catalog, settings: Settings) -> Result<Plan,
         _ => None,
     };
     let is_write = !matches!(ask, Ask::Read(_) | Ask::Call(_));
-    let mut resolver = Resolver { catalog, settings, schema, ranges: Ranges::default(), is_write, refused: OnceCell::new() };
-    let plan = match ask {
-        Ask::Read(ask) => resolver.read(ask),
-        Ask::Insert(ask) => resolver.insert(ask),
-        Ask::Update(ask) => resolver.update(ask),
-        Ask::Delete(ask) => resolver.delete(ask),
-        Ask::Call(ask) => match &returned {
-            Some(returned) => resolver.call(ask, returned),
-            None => Err(SqlError::internal("a call without its function").into()),
-        },
-    }?;
-    resolver.refused.into_inner().map_or(Ok(plan), Err)
+    let run = |as_analysed| {
+        let (ranges, refused) = (Ranges::default(), OnceCell::new());
+        let mut resolver = Resolver { catalog, settings, schema, ranges, is_write, as_analysed, refused };
+        let plan = match ask {
+            Ask::Read(ask) => resolver.read(ask),
+            Ask::Insert(ask) => resolver.insert(ask),
+            Ask::Update(ask) => resolver.update(ask),
+            Ask::Delete(ask) => resolver.delete(ask),
+            Ask::Call(ask) => match &returned {
+                Some(returned) => resolver.call(ask, returned),
+                None => Err(SqlError::internal("a call without its function").into()),
+            },
+        };
+        (plan, resolver.refused.into_inner())
+    };
+    match run(false) {
+        (plan, None) => plan,
+        (Err(error), Some(_)) => Err(error),
+        // Of several refusals, the one that a server's analysis comes to first.
+        (Ok(_), Some(refused)) => Err(run(true).1.unwrap_or(refused)),
+    }
 }
 
 /// The tables and views of an exposed schema, for documents about it.
@@ -141,6 +150,8 @@ struct Resolver<'c> {
     schema: &'c str,
     ranges: Ranges,
     is_write: bool,
+    /// Conditions come after the select list that they stand behind, as a server analyses them.
+    as_analysed: bool,
     /// What a server would refuse once all names are found: the first of it. See [`Resolver::refuse_later`].
     refused: OnceCell<ResolveError>,
 }
@@ -149,7 +160,7 @@ impl<'c> Resolver<'c> {
     fn read(&mut self, ask: &ReadAsk) -> Result<Plan, ResolveError> {
         let relation = table(self.catalog, self.schema, &ask.relation)?;
         let (level, from) = self.source(relation, relation.name.clone(), 0)?;
-        let conditions = self.root_conditions(&level, &ask.node)?;
+        let mut conditions = if self.as_analysed { None } else { self.root_conditions(&level, &ask.node)? };
         let for_count = match ask.count {
             Count::None => None,
             _ if ask.node.distinct.is_some() => {
@@ -158,7 +169,10 @@ impl<'c> Resolver<'c> {
             }
             _ => Some(Box::new(self.counting(from.clone(), conditions.clone())?)),
         };
-        let mut query = self.query(&level, &ask.node, vec![from], conditions)?;
+        let mut query = self.query(&level, &ask.node, vec![from], conditions.take())?;
+        if self.as_analysed {
+            self.root_conditions(&level, &ask.node)?;
+        }
         if let Some(on) = &ask.node.distinct {
             self.distinct(&level, on, &mut query)?;
         }

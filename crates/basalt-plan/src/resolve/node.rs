@@ -82,8 +82,11 @@ impl<'c> Resolver<'c> {
                 self.spread_many(level, embed, &found, &mut parts)?;
             } else if !is_empty(&embed.node) {
                 let child = self.child(level, &found)?;
-                let inner = self.conditions(&child.level, &embed.node)?;
+                let inner = if self.as_analysed { None } else { self.conditions(&child.level, &embed.node)? };
                 let mut query = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
+                if self.as_analysed {
+                    self.conditions(&child.level, &embed.node)?;
+                }
                 let shape = if found.is_to_one() { JsonShape::Object } else { JsonShape::Array };
                 if shape == JsonShape::Object && embed.node.limit.is_none() {
                     query.limit = None;

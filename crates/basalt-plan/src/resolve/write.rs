@@ -162,8 +162,11 @@ impl<'c> Resolver<'c> {
             return Ok((select.targets, shown));
         }
         let (written, from) = self.written(level.relation);
-        let conditions = self.root_conditions(&written, node)?;
+        let conditions = if self.as_analysed { None } else { self.root_conditions(&written, node)? };
         let query = self.query(&written, node, vec![from], conditions)?;
+        if self.as_analysed {
+            self.root_conditions(&written, node)?;
+        }
         let Rows::Written(returned) = written.rows else { return Err(SqlError::internal("a write's rows").into()) };
         let mut targets = Vec::new();
         for attnum in returned.into_inner() {

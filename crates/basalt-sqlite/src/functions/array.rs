@@ -196,11 +196,15 @@ fn unwrapped(json: &str) -> Value {
     }
 }
 
-/// An element, given its type and its JSON: arrays hold bytes as their text.
+/// An element, given its type and its JSON: arrays hold bytes as their text, and of a real the shortest text.
 fn item(call: &Call<'_>) -> Result<Value, SqlError> {
     let ty = super::json::type_argument(call, 0);
     match unwrapped(call.text(1)) {
         Value::Text(text) if ty.oid == oid::BYTEA => pg::input(&text, ty),
+        #[allow(clippy::cast_possible_truncation)] // to the real it is the text of
+        value if ty.oid == oid::FLOAT4 => {
+            Ok(pg::read_float(value.as_ref()).map_or(value, |x| pg::store_float(f64::from(x as f32))))
+        }
         value => Ok(value),
     }
 }

@@ -34,6 +34,7 @@ use crate::error;
 use crate::sequences::Sequences;
 
 pub(crate) use hash::{hex, sha256};
+pub(crate) use pattern::check_pattern;
 
 /// What functions need besides their arguments.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use ::regex::{Captures, Regex};
 use basalt_types::pg::{self, oid};
-use basalt_types::{SqlError, SqlState, Value};
+use basalt_types::{SqlError, SqlState, TypeRef, Value};
 
 use super::regex::{Flags, compile};
 use super::text::{LONGEST_BYTES, too_long};
@@ -159,6 +159,21 @@ fn flags(call: &Call<'_>, at: usize) -> Result<Flags, SqlError> {
 fn regex_match(call: &Call<'_>, ignores_case: bool) -> Result<Value, SqlError> {
     let flags = Flags { ignores_case, ..Flags::default() };
     Ok(boolean(compile(call.text(1), flags)?.is_match(call.text(0))))
+}
+
+/// Whether a text is a regular expression, or the text of an array of them.
+///
+/// # Errors
+/// 2201B.
+pub(crate) fn check_pattern(text: &str, is_array: bool) -> Result<(), SqlError> {
+    if !is_array {
+        return compile(text, Flags::default()).map(drop);
+    }
+    let Value::Text(stored) = pg::input(text, TypeRef::of(oid::TEXT_ARRAY))? else { return Ok(()) };
+    pg::array_values(&stored, oid::TEXT)?.iter().try_for_each(|element| match element {
+        Value::Text(text) => compile(text, Flags::default()).map(drop),
+        _ => Ok(()),
+    })
 }
 
 /// The first group that is in the expression, else the whole match.

@@ -128,6 +128,7 @@ fn rows(
 ) -> Result<Answer, RunError> {
     let count = {
         let mut statement = bind::prepare(connection, &ready.program.rows, facts, &NoRow)?;
+        bind::check_patterns(&ready.program.touched, facts)?;
         write_rows(&mut statement, &ready.shapes, run.plan.output, run.limits.max_response_bytes, buffer)?
     };
     let total = match &ready.program.count {

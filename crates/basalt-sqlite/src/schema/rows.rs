@@ -299,10 +299,6 @@ pub(super) fn run(
     let ready = Ready::new(compile::statement(statement, catalog, role, search_path, desk.expressions())?, catalog);
     Scene::writing(desk, &session, search_path).enter(|| match ready {
         Ready::Read(ready) => own::read(desk.connection, &ready, &facts).map(drop),
-        Ready::Write(ready) => match write::run(desk, &ready, &facts, None, None) {
-            Ok(_) => Ok(()),
-            Err(basalt_engine::RunError::Sql(error)) => Err(error),
-            Err(other) => Err(SqlError::internal(format!("a statement of a migration ended with {other:?}"))),
-        },
+        Ready::Write(ready) => write::run(desk, &ready, &facts, None).map(drop),
     })
 }

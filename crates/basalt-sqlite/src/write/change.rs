@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use basalt_plan::program::Assignments;
-use basalt_types::{SqlError, SqlState, Value, ValueRef};
+use basalt_types::{SqlError, Value, ValueRef};
 
-use super::input::objects;
 use super::row::Row;
 use super::{Change, Work};
 use crate::bind::{self, NoRow};
@@ -101,40 +100,9 @@ impl Work<'_> {
         missing_default: bool,
         payload: Option<&[u8]>,
     ) -> Result<Vec<(usize, Value)>, SqlError> {
-        let objects = objects(payload)?;
-        let Some((object, others)) = objects.split_first() else { return Ok(Vec::new()) };
         let positions = columns.iter().map(|c| self.position(*c)).collect::<Result<Vec<_>, _>>()?;
-        let is_merged = self.merges(missing_default, &positions);
-        for other in others {
-            for attnum in columns {
-                let column = &self.program.table.columns[self.position(*attnum)?];
-                if let Some(value) = self.object_value(other, column, is_merged)? {
-                    self.check_domains(&value, &column.input)?;
-                }
-            }
-        }
-        let mut values = Vec::with_capacity(columns.len());
-        for attnum in columns {
-            let at = self.position(*attnum)?;
-            let column = &self.program.table.columns[at];
-            if column.is_generated || column.is_always_identity {
-                let kind =
-                    if column.is_generated { "a generated column" } else { "an identity column defined as GENERATED ALWAYS" };
-                return Err(SqlError::new(
-                    SqlState::GENERATED_ALWAYS,
-                    format!("column \"{}\" can only be updated to DEFAULT", column.name),
-                )
-                .detail(format!("Column \"{}\" is {kind}.", column.name)));
-            }
-            let value = match self.object_value(object, column, is_merged)? {
-                Some(value) => value,
-                None if missing_default && self.is_defaulted(column) => self.default(column)?,
-                None => Value::Null,
-            };
-            self.check_domains(&value, &column.input)?;
-            values.push((at, value));
-        }
-        Ok(values)
+        self.take_values(&positions, true)?;
+        Ok(self.payload_rows(&positions, missing_default, payload)?.into_iter().next().unwrap_or_default())
     }
 
     /// The new row, checked. `None`: a trigger said no.

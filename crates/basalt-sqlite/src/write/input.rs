@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use basalt_plan::program::{ColumnFacts, DefaultValue, InputType, Source, ValueSource};
+use basalt_types::pg::oid;
 use basalt_types::{SqlError, SqlState, Value, pg};
 use serde_json::value::RawValue;
 
@@ -17,39 +18,67 @@ use crate::compile;
 pub(super) type Given = Vec<(usize, Value)>;
 
 /// One object of a payload: raw JSON by key.
-pub(super) type Object<'p> = HashMap<String, &'p RawValue>;
+type Object<'p> = HashMap<String, &'p RawValue>;
 
-/// The objects of a payload: one, or those of an array.
+/// The elements of a payload: it alone, or those of an array.
 ///
 /// # Errors
-/// 22P02 for what is neither; surfaces have refused that already.
-pub(super) fn objects(payload: Option<&[u8]>) -> Result<Vec<Object<'_>>, SqlError> {
+/// 22P02 for what is no JSON array; surfaces have refused that already.
+fn elements(payload: Option<&[u8]>) -> Result<Vec<&str>, SqlError> {
     let bytes = payload.ok_or_else(|| SqlError::internal("a write without its payload"))?;
     let text = std::str::from_utf8(bytes)
         .map_err(|_| SqlError::new(SqlState::INVALID_ENCODING, "invalid byte sequence for encoding \"UTF8\""))?;
-    let wrong = |_| SqlError::new(SqlState::INVALID_TEXT, "invalid input syntax for type json");
     if text.trim_start().starts_with('[') {
-        serde_json::from_str(text).map_err(wrong)
+        let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| no_json())?;
+        Ok(elements.into_iter().map(RawValue::get).collect())
     } else {
-        Ok(vec![serde_json::from_str(text).map_err(wrong)?])
+        Ok(vec![text])
     }
 }
 
 impl Work<'_> {
-    /// What a payload's object says of a column: `None` when the key is absent. `is_merged`: with defaults for what is missing. There
-    /// PostgREST merges jsonb documents, so that `1e3` is read as `1000` and a document loses its doubled keys.
-    pub(super) fn object_value(
+    /// What a payload says of some columns (by position), row by row: NULL where it says nothing. `missing_default`: defaults there, as
+    /// PostgREST merges jsonb documents, so that each default is computed for each object, `1e3` is read as `1000` and a document loses
+    /// its doubled keys. All of it is read before any row is written.
+    ///
+    /// # Errors
+    /// 428C9 for a column that takes no value, 22023 for what is no object, and those of the values, in the order of the objects.
+    pub(super) fn payload_rows(
         &self,
-        object: &Object<'_>,
-        column: &ColumnFacts,
-        is_merged: bool,
-    ) -> Result<Option<Value>, SqlError> {
-        let key = self.key_of(column);
-        let Some(raw) = object.get(key) else { return Ok(None) };
-        let text = if is_merged { Cow::Owned(pg::jsonb_normalise(raw.get())?) } else { Cow::Borrowed(raw.get()) };
-        let value = pg::from_json_key(&text, column.input.base, Some(key))?;
-        bind::check_labels(&value, &column.input)?;
-        Ok(Some(value))
+        positions: &[usize],
+        missing_default: bool,
+        payload: Option<&[u8]>,
+    ) -> Result<Vec<Given>, SqlError> {
+        let columns = &self.program.table.columns;
+        let is_merged = missing_default && positions.iter().any(|at| self.is_merged_with(&columns[*at]));
+        let elements = elements(payload)?;
+        let mut defaults: Vec<Given> = Vec::new();
+        if is_merged {
+            let merged = |at: &&usize| self.is_merged_with(&columns[**at]);
+            let one = |at: &usize| Ok((*at, self.merged_default(&columns[*at])?));
+            let all = || positions.iter().filter(merged).map(one).collect::<Result<Given, SqlError>>();
+            defaults = elements.iter().map(|_| all()).collect::<Result<_, _>>()?;
+        }
+        let mut rows = Vec::with_capacity(elements.len());
+        for (number, element) in elements.into_iter().enumerate() {
+            let wrong = |error: serde_json::Error| if error.is_data() { no_object(is_merged) } else { no_json() };
+            let object: Object<'_> = serde_json::from_str(element).map_err(wrong)?;
+            let mut given = Given::with_capacity(positions.len());
+            for at in positions {
+                let column = &columns[*at];
+                let value = match object.get(self.key_of(column)) {
+                    Some(raw) => value_of(raw, self.key_of(column), column, is_merged)?,
+                    None => {
+                        let of_row = defaults.get_mut(number).and_then(|row| row.iter_mut().find(|(a, _)| a == at));
+                        of_row.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
+                    }
+                };
+                self.check_domains(&value, &column.input)?;
+                given.push((*at, value));
+            }
+            rows.push(given);
+        }
+        Ok(rows)
     }
 
     /// What a payload calls a column: a view may call it otherwise.
@@ -58,15 +87,32 @@ impl Work<'_> {
         keys.filter(|(attnum, _)| *attnum == column.attnum).map(|(_, key)| key.as_str()).next().unwrap_or(&column.name)
     }
 
-    /// Whether a body is merged with defaults: when that is asked for and any of its columns has one.
-    pub(super) fn merges(&self, missing_default: bool, positions: &[usize]) -> bool {
-        let has_default = |column: &ColumnFacts| self.is_defaulted(column) && !matches!(column.default, DefaultValue::Null);
-        missing_default && positions.iter().any(|at| has_default(&self.program.table.columns[*at]))
+    /// Whether a column has a default that bodies are merged with: one that is GENERATED ALWAYS has none.
+    fn is_merged_with(&self, column: &ColumnFacts) -> bool {
+        let is_always = column.is_generated || column.is_always_identity;
+        !is_always && self.is_defaulted(column) && !matches!(column.default, DefaultValue::Null)
     }
 
     /// Whether a key that is missing in a payload may take the column's default: of a view's column only the view's own counts.
     pub(super) fn is_defaulted(&self, column: &ColumnFacts) -> bool {
         self.program.through.as_ref().is_none_or(|through| through.defaulted.contains(&column.attnum))
+    }
+
+    /// 428C9 unless a payload may give these columns values.
+    pub(super) fn take_values(&self, positions: &[usize], is_update: bool) -> Result<(), SqlError> {
+        let columns = positions.iter().filter_map(|at| self.program.table.columns.get(*at));
+        columns.into_iter().try_for_each(|c| takes_value(&c.name, c.is_generated, c.is_always_identity, is_update))
+    }
+
+    /// A default as it comes out of a merged jsonb document.
+    fn merged_default(&self, column: &ColumnFacts) -> Result<Value, SqlError> {
+        if let DefaultValue::Sequence { named_denied: Some(error), .. } = &column.default {
+            return Err(error.clone());
+        }
+        Ok(match self.default(column)? {
+            Value::Text(text) if column.input.base.oid == oid::JSON => Value::Text(pg::jsonb_normalise(&text)?),
+            value => value,
+        })
     }
 
     /// All rows of an insert, before defaults.
@@ -80,22 +126,8 @@ impl Work<'_> {
             }
             Source::Payload { columns, missing_default } => {
                 let positions = columns.iter().map(|c| self.position(*c)).collect::<Result<Vec<_>, _>>()?;
-                let is_merged = self.merges(*missing_default, &positions);
-                objects(payload)?
-                    .iter()
-                    .map(|object| {
-                        let mut given = Given::with_capacity(positions.len());
-                        for at in &positions {
-                            let column = &self.program.table.columns[*at];
-                            match self.object_value(object, column, is_merged)? {
-                                Some(value) => given.push((*at, value)),
-                                None if *missing_default && self.is_defaulted(column) => {}
-                                None => given.push((*at, Value::Null)),
-                            }
-                        }
-                        Ok(given)
-                    })
-                    .collect()
+                self.take_values(&positions, false)?;
+                self.payload_rows(&positions, *missing_default, payload)
             }
         }
     }
@@ -135,7 +167,7 @@ impl Work<'_> {
             DefaultValue::Bind(bind) => bind::value(bind, self.facts, &NoRow)?.into_owned(),
             DefaultValue::RandomUuid => Value::Text(services.rng.uuid().to_string()),
             DefaultValue::Sequence { denied: Some(error), .. } => return Err(error.clone()),
-            DefaultValue::Sequence { sequence, denied: None } => Value::Int(services.sequences.next(*sequence)?),
+            DefaultValue::Sequence { sequence, .. } => Value::Int(services.sequences.next(*sequence)?),
             DefaultValue::Expr(compiled) => self.scalar(compiled, &NoRow)?,
         })
     }
@@ -146,16 +178,8 @@ impl Work<'_> {
         let mut row: Vec<Option<Value>> = vec![None; columns.len()];
         for (at, value) in given {
             let column = &columns[at];
-            if column.is_generated {
-                return Err(SqlError::new(
-                    SqlState::GENERATED_ALWAYS,
-                    format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name),
-                )
-                .detail(format!("Column \"{}\" is a generated column.", column.name)));
-            }
-            if column.is_always_identity && overriding_system.is_none() {
-                return Err(always_identity(column));
-            }
+            let is_always = column.is_always_identity && overriding_system.is_none();
+            takes_value(&column.name, column.is_generated, is_always, false)?;
             // OVERRIDING USER VALUE: what was given for an identity column is ignored.
             if overriding_system == Some(false) && matches!(column.default, DefaultValue::Sequence { .. }) {
                 continue;
@@ -221,9 +245,38 @@ impl Work<'_> {
     }
 }
 
-/// 428C9 of GENERATED ALWAYS AS IDENTITY.
-fn always_identity(column: &ColumnFacts) -> SqlError {
-    SqlError::new(SqlState::GENERATED_ALWAYS, format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name))
-        .detail(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name))
-        .hint("Use OVERRIDING SYSTEM VALUE to override.")
+/// Whether an insert or an update may give a column a value.
+///
+/// # Errors
+/// 428C9 for GENERATED ALWAYS.
+pub(crate) fn takes_value(name: &str, is_generated: bool, is_always: bool, is_update: bool) -> Result<(), SqlError> {
+    if !is_generated && !is_always {
+        return Ok(());
+    }
+    let message = if is_update {
+        format!("column \"{name}\" can only be updated to DEFAULT")
+    } else {
+        format!("cannot insert a non-DEFAULT value into column \"{name}\"")
+    };
+    let kind = if is_generated { "a generated column" } else { "an identity column defined as GENERATED ALWAYS" };
+    let error = SqlError::new(SqlState::GENERATED_ALWAYS, message).detail(format!("Column \"{name}\" is {kind}."));
+    Err(if is_generated || is_update { error } else { error.hint("Use OVERRIDING SYSTEM VALUE to override.") })
+}
+
+/// A value of a payload as a column's.
+fn value_of(raw: &RawValue, key: &str, column: &ColumnFacts, is_merged: bool) -> Result<Value, SqlError> {
+    let text = if is_merged { Cow::Owned(pg::jsonb_normalise(raw.get())?) } else { Cow::Borrowed(raw.get()) };
+    let value = pg::from_json_key(&text, column.input.base, Some(key))?;
+    bind::check_labels(&value, &column.input)?;
+    Ok(value)
+}
+
+fn no_json() -> SqlError {
+    SqlError::new(SqlState::INVALID_TEXT, "invalid input syntax for type json")
+}
+
+/// 22023 for an element of a payload that is no object.
+fn no_object(is_merged: bool) -> SqlError {
+    let function = if is_merged { "jsonb_to_recordset" } else { "json_to_recordset" };
+    SqlError::new(SqlState::INVALID_PARAMETER, format!("argument of {function} must be an array of objects"))
 }

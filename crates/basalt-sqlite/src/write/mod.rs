@@ -38,6 +38,7 @@ use crate::programs::ReadyWrite;
 use crate::routine;
 use row::Row;
 
+pub(crate) use input::takes_value;
 pub(crate) use show::row_text;
 
 /// What a write did.
@@ -78,19 +79,9 @@ struct Change {
 /// Runs a write.
 ///
 /// # Errors
-/// What PostgreSQL would report; more rows than `max_affected`.
-pub(crate) fn run(
-    desk: &Desk<'_>,
-    ready: &ReadyWrite,
-    facts: &Facts<'_>,
-    payload: Option<&[u8]>,
-    max_affected: Option<u64>,
-) -> Result<Written, RunError> {
-    let written = run_at(desk, &ready.program, facts, payload, 0)?;
-    match max_affected {
-        Some(most) if written.affected > most => Err(RunError::TooManyAffected(written.affected)),
-        _ => Ok(written),
-    }
+/// What PostgreSQL would report.
+pub(crate) fn run(desk: &Desk<'_>, ready: &ReadyWrite, facts: &Facts<'_>, payload: Option<&[u8]>) -> Result<Written, SqlError> {
+    run_at(desk, &ready.program, facts, payload, 0)
 }
 
 /// Runs a write of a routine that stands `depth` deep.

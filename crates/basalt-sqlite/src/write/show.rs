@@ -28,11 +28,10 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
     }
     if let Representation::Query { read, .. } = &program.representation {
         bind::check_literals(&read.rows, facts)?;
+        bind::check_patterns(&read.touched, facts)?;
     }
-    // That there is one row is asked first; then how many may be affected.
-    let is_single = matches!(run.plan.output, Output::Object { .. });
-    let most = run.plan.max_affected.filter(|_| !is_single);
-    let written = run_write(desk, ready, facts, run.payload.as_deref(), most)?;
+    bind::check_patterns(&program.touched, facts)?;
+    let written = run_write(desk, ready, facts, run.payload.as_deref())?;
     let mut body = Vec::new();
     let rows = match &program.representation {
         Representation::None => written.affected,
@@ -51,16 +50,17 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
             rows
         })?,
     };
-    // The rows of the answer count: an inner embed may leave some out.
+    // The rows of the answer count: an inner embed may leave some out. That there is one is asked before how many may be affected.
     if matches!(&run.plan.action, Action::Write { is_put: true, .. }) && rows != 1 {
         return Err(RunError::PutNotSingle);
     }
-    if is_single && rows != 1 {
+    if matches!(run.plan.output, Output::Object { .. }) && rows != 1 {
         return Err(RunError::NotSingular(rows));
     }
-    match run.plan.max_affected {
-        Some(most) if is_single && rows > most => return Err(RunError::TooManyAffected(rows)),
-        _ => {}
+    if let Some(most) = run.plan.max_affected
+        && rows > most
+    {
+        return Err(RunError::TooManyAffected(rows));
     }
     let location = match &run.plan.action {
         Action::Write { location, .. } => {

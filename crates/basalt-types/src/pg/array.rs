@@ -152,7 +152,9 @@ fn leaf(text: &str, elem: Oid) -> Result<Value, SqlError> {
 
 fn number(token: &str, elem: Oid) -> Value {
     match elem {
-        oid::FLOAT4 | oid::FLOAT8 => token.parse().map_or(Value::Null, Value::Real),
+        // A real is stored as the double it is equal to.
+        oid::FLOAT4 => token.parse::<f32>().map_or(Value::Null, |x| Value::Real(f64::from(x))),
+        oid::FLOAT8 => token.parse().map_or(Value::Null, Value::Real),
         _ => match token.parse::<i64>() {
             Ok(n) => Value::Int(n),
             // Another program's decimals: kept as the text of a numeric.

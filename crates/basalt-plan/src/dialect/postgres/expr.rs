@@ -6,6 +6,7 @@ use basalt_types::{Oid, SqlError, TypeRef};
 
 use super::PgBind;
 use super::printer::{Names, Printer};
+use crate::dialect::types;
 
 impl Printer<'_> {
     pub(super) fn list(&mut self, args: &[Expr]) -> Result<(), SqlError> {
@@ -48,7 +49,7 @@ impl Printer<'_> {
                     self.raw("(");
                     self.expr(a)?;
                     self.raw(" ").raw(symbol).raw(" ");
-                    self.expr(b)?;
+                    self.operand(symbol, b)?;
                     self.raw(")");
                 }
                 _ => return Err(SqlError::internal("an operator of three operands")),
@@ -174,7 +175,7 @@ impl Printer<'_> {
                 self.raw("(");
                 self.expr(left)?;
                 self.raw(" ").raw(symbol).raw(if *all { " ALL (" } else { " ANY (" });
-                self.expr(array)?;
+                self.operand(symbol, array)?;
                 self.raw("))");
             }
             ExprKind::InList { expr: inner, list, negated } => {
@@ -257,7 +258,20 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// The right operand of an operator.
+    fn operand(&mut self, symbol: &str, right: &Expr) -> Result<(), SqlError> {
+        self.is_pattern = matches!(symbol, "~" | "~*" | "!~" | "!~*");
+        let done = self.expr(right);
+        self.is_pattern = false;
+        done
+    }
+
     fn param(&mut self, param: &Param, ty: TypeRef) {
+        match param {
+            Param::Literal(n) => self.read(*n, ty),
+            Param::LiteralList(n) => self.read(*n, types::element(self.catalog, ty).unwrap_or(ty)),
+            Param::Numbered(_) | Param::Session(_) => {}
+        }
         match param {
             Param::Numbered(n) => self.typed(PgBind::Numbered(*n), ty),
             Param::Literal(n) if ty.oid == oid::UNKNOWN => {

@@ -14,12 +14,15 @@ mod printer;
 mod query;
 mod write;
 
+use std::sync::Arc;
+
 use basalt_catalog::Catalog;
 use basalt_sql::typed::{Body, Expr, ExprKind, Query, Target};
 use basalt_types::pg::oid;
 use basalt_types::{SqlError, SqlState, TypeRef, Value};
 
 use crate::plan::{Action, Count, Handler, Output, Plan};
+use crate::program::InputType;
 pub use call::may_respond;
 use printer::Printer;
 
@@ -68,11 +71,37 @@ pub fn array_literal(items: &[String]) -> String {
     format!("{{{}}}", quoted.join(","))
 }
 
+/// A literal and what PostgreSQL reads it as.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// Which of the request's (0-based).
+    pub literal: u32,
+    /// As what; of a list, each of its elements.
+    pub ty: Arc<InputType>,
+    /// It is a regular expression, or an array of them.
+    pub is_pattern: bool,
+}
+
+/// The literals of a plan whose types are known, in the order in which PostgreSQL reads them: before it looks at privileges and rows. A
+/// refusal by another engine is in this order too.
+///
+/// # Errors
+/// As [`compile`].
+pub fn readings(plan: &Plan, catalog: &Catalog) -> Result<Vec<Reading>, SqlError> {
+    print(plan, catalog).map(|printer| printer.readings)
+}
+
 /// Prints a plan.
 ///
 /// # Errors
 /// A plan that refers to what the catalog does not have, or 0A000 for what this dialect cannot say.
 pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> {
+    let printer = print(plan, catalog)?;
+    let explain = explain(plan, catalog)?.map(Box::new);
+    Ok(PgStatement { explain, ..printer.finish() })
+}
+
+fn print<'c>(plan: &Plan, catalog: &'c Catalog) -> Result<Printer<'c>, SqlError> {
     let mut printer = Printer::new(catalog);
     let responds = may_respond(catalog);
     match &plan.action {
@@ -138,8 +167,7 @@ pub fn compile(plan: &Plan, catalog: &Catalog) -> Result<PgStatement, SqlError> 
         }
         Action::Call { .. } => printer.call_statement(plan, responds)?,
     }
-    let explain = explain(plan, catalog)?.map(Box::new);
-    Ok(PgStatement { explain, ..printer.finish() })
+    Ok(printer)
 }
 
 /// The statement that tells how many rows PostgreSQL's planner expects a read to have without limit and offset: for the planned and the

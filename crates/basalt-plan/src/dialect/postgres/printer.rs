@@ -8,7 +8,7 @@ use basalt_sql::typed::RangeId;
 use basalt_types::pg;
 use basalt_types::{Oid, SqlError, TypeRef, Value};
 
-use super::{PgBind, PgStatement};
+use super::{PgBind, PgStatement, Reading};
 use crate::dialect::types;
 
 /// How a query's columns are named.
@@ -33,13 +33,25 @@ pub(super) struct Printer<'a> {
     pub catalog: &'a Catalog,
     pub sql: String,
     binds: Vec<PgBind>,
+    /// The literals, in the order of their first use.
+    pub readings: Vec<Reading>,
+    /// The next literal is a regular expression.
+    pub is_pattern: bool,
     ranges: HashMap<RangeId, Source>,
     fresh: u32,
 }
 
 impl<'a> Printer<'a> {
     pub fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, sql: String::with_capacity(512), binds: Vec::new(), ranges: HashMap::new(), fresh: 0 }
+        Self {
+            catalog,
+            sql: String::with_capacity(512),
+            binds: Vec::new(),
+            readings: Vec::new(),
+            is_pattern: false,
+            ranges: HashMap::new(),
+            fresh: 0,
+        }
     }
 
     pub fn raw(&mut self, text: &str) -> &mut Self {
@@ -81,6 +93,13 @@ impl<'a> Printer<'a> {
             self.raw("::text");
         }
         self
+    }
+
+    /// Notes a literal that is about to be bound.
+    pub fn read(&mut self, literal: u32, ty: TypeRef) {
+        if !self.readings.iter().any(|reading| reading.literal == literal) {
+            self.readings.push(Reading { literal, ty: types::input(self.catalog, ty), is_pattern: self.is_pattern });
+        }
     }
 
     pub fn declare(&mut self, range: RangeId, source: Source) {

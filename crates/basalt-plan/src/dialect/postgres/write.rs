@@ -1,6 +1,6 @@
 //! INSERT, UPDATE and DELETE as the CTE `pgrst_source`, whose columns are `c1`, `c2`, … in the order of RETURNING.
 
-use basalt_catalog::{IndexTerm, Relation};
+use basalt_catalog::{Column, IndexTerm, Relation, TypeKind};
 use basalt_sql::typed::{Expr, ExprKind, From, Insert, InsertSource, Order, RangeId, Statement, Target, UpdateSet};
 use basalt_types::pg::oid;
 use basalt_types::{Oid, SqlError, TypeRef};
@@ -95,7 +95,8 @@ impl Printer<'_> {
                 } else {
                     self.raw("(SELECT count(*) FROM pgrst_source)");
                 }
-                self.raw(" - ").raw(CONFLICTS);
+                // An inner embed that shows nothing may leave the written rows unread until now: reading them writes them all.
+                self.raw(" - (SELECT ").raw(CONFLICTS).raw(" FROM pgrst_source HAVING count(*) >= 0)");
             }
             Statement::Insert(_) => {
                 self.raw("(SELECT count(*) FROM pgrst_source)");
@@ -308,13 +309,29 @@ impl Printer<'_> {
         self.raw("CASE WHEN json_typeof(data) = 'array' THEN data ELSE json_build_array(data) END)) AS pgrst_body");
     }
 
+    /// What a body lacks of a column where it is merged with defaults, as in PostgREST: the column's default, its identity's next number,
+    /// or its domain's default.
+    fn merged_default(&self, column: &Column) -> Option<String> {
+        match (&column.default, &column.identity) {
+            (Some(default), _) => Some(default.clone()),
+            (None, Some(identity)) if !identity.always => {
+                Some(format!("pg_catalog.nextval({}::pg_catalog.oid::pg_catalog.regclass)", identity.sequence))
+            }
+            (None, Some(_)) => None,
+            (None, None) => match &self.catalog.type_by_oid(Oid(column.ty)).filter(|d| d.oid == column.ty)?.kind {
+                TypeKind::Domain { default, .. } => default.clone(),
+                _ => None,
+            },
+        }
+    }
+
     /// The request's objects as rows `pgrst_body`.
     fn payload(&mut self, relation: Oid, columns: &[i16], missing_default: bool, only_first: bool) -> Result<(), SqlError> {
         let relation = self.relation(relation)?;
-        let defaults: Vec<(&str, &str)> = columns
+        let defaults: Vec<(&str, String)> = columns
             .iter()
             .filter_map(|a| relation.column_at(*a))
-            .filter_map(|c| c.default.as_deref().map(|d| (c.name.as_str(), d)))
+            .filter_map(|c| self.merged_default(c).map(|d| (c.name.as_str(), d)))
             .collect();
         // A domain may say how it is read from JSON.
         let reading = |ty: u32| self.catalog.representation(oid::JSON, Oid(ty));

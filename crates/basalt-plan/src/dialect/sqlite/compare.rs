@@ -160,7 +160,9 @@ impl Printer<'_> {
         let base = self.base(element);
         match base.oid {
             oid::BYTEA => self.raw("pg_array_item(17, json_quote(value))"),
-            oid::FLOAT4 | oid::FLOAT8 => self.raw(
+            // The array has the shortest text of a real, which read as a double is another number.
+            oid::FLOAT4 => self.raw("pg_array_item(700, json_quote(value))"),
+            oid::FLOAT8 => self.raw(
                 "CASE WHEN typeof(value) = 'integer' THEN CAST(value AS REAL) WHEN value = 'Infinity' THEN 9e999 \
                  WHEN value = '-Infinity' THEN -9e999 WHEN value = '-0' THEN -0.0 ELSE value END",
             ),

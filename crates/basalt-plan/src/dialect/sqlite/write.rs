@@ -263,7 +263,9 @@ impl<'a> Write<'a> {
             return Ok(default);
         }
         if let Some(identity) = &column.identity {
-            return Ok(DefaultValue::Sequence { sequence: Oid(identity.sequence), denied: None });
+            let sequence = Oid(identity.sequence);
+            let named_denied = guard::sequence_denied(self.context.catalog, &self.context.caller, sequence);
+            return Ok(DefaultValue::Sequence { sequence, denied: None, named_denied });
         }
         let Some(text) = column.default.clone().or_else(|| self.domain_default(column)) else { return Ok(DefaultValue::Null) };
         self.default_value(&self.analysed(&text, ExprUse::Default(column.attnum))?)
@@ -284,7 +286,7 @@ impl<'a> Write<'a> {
     fn default_value(&self, expr: &Expr) -> Result<DefaultValue, SqlError> {
         if let Some(sequence) = self.sequence_of(expr) {
             let denied = guard::sequence_denied(self.context.catalog, &self.context.caller, sequence);
-            return Ok(DefaultValue::Sequence { sequence, denied });
+            return Ok(DefaultValue::Sequence { sequence, named_denied: denied.clone(), denied });
         }
         Ok(match &expr.kind {
             ExprKind::Const(Value::Null) => DefaultValue::Null,
