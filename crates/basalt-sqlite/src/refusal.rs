@@ -7,10 +7,11 @@
 use basalt_catalog::{Catalog, Relation};
 use basalt_engine::{Run, RunError};
 use basalt_plan::dialect::postgres::{self, Reading};
+use basalt_plan::guard;
 use basalt_plan::plan::{Action, Literal, Plan};
 use basalt_sql::typed::{Statement, UpdateSet};
 use basalt_types::pg::datetime::SessionZone;
-use basalt_types::{Oid, SqlError, SqlState, Timestamp, pg};
+use basalt_types::{Oid, SqlError, SqlState, Timestamp};
 
 use crate::bind;
 use crate::functions::check_pattern;
@@ -43,14 +44,14 @@ fn earlier(run: &Run, catalog: &Catalog, now: Timestamp, found: &SqlError) -> Op
     let wrong = readings.iter().find_map(|reading| read(literal(reading)?, reading, now).err());
     drop(zone);
     let is_refused = found.state == SqlState::INSUFFICIENT_PRIVILEGE && found.message.starts_with("permission denied for ");
-    wrong.or_else(|| {
-        let patterns = readings.iter().filter(|reading| is_refused && reading.is_pattern);
-        patterns.filter_map(|reading| Some((literal(reading)?, pg::element(reading.ty.base.oid).is_some()))).find_map(
-            |(literal, is_array)| match literal {
-                Literal::Text(text) => check_pattern(text, is_array).err(),
-                _ => None,
-            },
-        )
+    if wrong.is_some() || !is_refused {
+        return wrong;
+    }
+    guard::patterns(&run.plan, catalog).into_iter().find_map(|(index, is_array)| {
+        match run.literals.0.get(usize::try_from(index).ok()?)? {
+            Literal::Text(text) => check_pattern(text, is_array).err(),
+            Literal::Null | Literal::List(_) => None,
+        }
     })
 }
 

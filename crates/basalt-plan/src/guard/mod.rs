@@ -31,7 +31,7 @@ use std::rc::Rc;
 
 use basalt_catalog::{Catalog, PolicyCommand, Privileges, Relation, Rights};
 use basalt_sql::typed::walk::VisitorMut;
-use basalt_sql::typed::{Body, Expr, Query, RangeId, Select};
+use basalt_sql::typed::{Body, Expr, From, Query, RangeId, Select};
 use basalt_types::{Oid, SqlError, SqlState};
 
 use crate::expressions::ExprCache;
@@ -41,6 +41,7 @@ use needs::{Need, Uses};
 use policy::{Side, any_of, applicable, both, condition, constant};
 use rights::bypasses_policies;
 
+pub use patterns::of_plan as patterns;
 pub use through::Renaming;
 pub use write::{RowCheck, WriteGuard, statement};
 
@@ -149,7 +150,7 @@ impl<'a> Guard<'a> {
     }
 
     fn select(&mut self, select: &mut Select, role: &Rc<Rights>) -> Result<(), SqlError> {
-        let patterns = patterns::of_select(select);
+        let patterns = patterns::of_select(select, self.catalog);
         let mut policy = None;
         for item in &mut select.from {
             policy = both(policy, self.from(item, role, false)?);
@@ -160,7 +161,9 @@ impl<'a> Guard<'a> {
             self.expr(expr, role)?;
         }
         select.policy = both(policy, select.policy.take());
-        self.note_patterns(patterns, select.policy.as_ref());
+        if !shows_nothing(select) {
+            self.touched.patterns.extend(patterns);
+        }
         Ok(())
     }
 
@@ -169,13 +172,6 @@ impl<'a> Guard<'a> {
         let mut subqueries = Subqueries { guard: self, role, result: Ok(()) };
         subqueries.expr(expr);
         subqueries.result
-    }
-
-    /// Notes patterns of conditions on rows. Where no row can be visible, PostgreSQL's planner does not look at them.
-    fn note_patterns(&mut self, patterns: Vec<(u32, bool)>, policy: Option<&Expr>) {
-        if policy.and_then(constant) != Some(false) {
-            self.touched.patterns.extend(patterns);
-        }
     }
 
     fn deeper<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, SqlError>) -> Result<T, SqlError> {
@@ -283,6 +279,16 @@ impl<'a> Guard<'a> {
         }
         Ok(Some(expr))
     }
+}
+
+/// Whether no row can be visible, as PostgreSQL's planner sees it: then it looks at no pattern.
+fn shows_nothing(select: &Select) -> bool {
+    let is_never = |policy: &Option<Expr>| policy.as_ref().and_then(constant) == Some(false);
+    let is_empty = |from: &From| match from {
+        From::Query { query, .. } => matches!(&query.body, Body::Select(inner) if shows_nothing(inner)),
+        _ => false,
+    };
+    is_never(&select.policy) || select.from.iter().any(is_empty)
 }
 
 /// Finds the subqueries of an expression and guards each.

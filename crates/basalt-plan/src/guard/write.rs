@@ -208,7 +208,7 @@ impl<'a> Guard<'a> {
                 self.expr(expr, role)?;
             }
         }
-        let patterns = super::patterns::of_condition(update.filter.as_ref());
+        let patterns = super::patterns::of_write(update.filter.as_ref(), (update.range, update.relation), self.catalog);
         let rest = update.filter.iter_mut().chain(&mut update.limit).chain(&mut update.offset);
         self.tail(&mut update.order_by, rest, role)?;
         self.targets(&mut update.returning, role)?;
@@ -221,7 +221,9 @@ impl<'a> Guard<'a> {
             out.using = None;
         }
         out.using = both(both(out.using.take(), filter), joined);
-        self.note_patterns(patterns, out.using.as_ref());
+        if out.using.as_ref().and_then(constant) != Some(false) {
+            self.touched.patterns.extend(patterns);
+        }
         if bypasses_policies(role, relation) || faults::on(Fault::UpdateCheckSkipped) {
             return Ok(());
         }
@@ -247,7 +249,7 @@ impl<'a> Guard<'a> {
         self.written(relation, role, reads.then_some(read), &takes);
         self.ctes(&mut delete.ctes, role)?;
         let joined = self.joined(&mut delete.using, role)?;
-        let patterns = super::patterns::of_condition(delete.filter.as_ref());
+        let patterns = super::patterns::of_write(delete.filter.as_ref(), (delete.range, delete.relation), self.catalog);
         let rest = delete.filter.iter_mut().chain(&mut delete.limit).chain(&mut delete.offset);
         self.tail(&mut delete.order_by, rest, role)?;
         self.targets(&mut delete.returning, role)?;
@@ -259,7 +261,9 @@ impl<'a> Guard<'a> {
             out.using = None;
         }
         out.using = both(both(out.using.take(), filter), joined);
-        self.note_patterns(patterns, out.using.as_ref());
+        if out.using.as_ref().and_then(constant) != Some(false) {
+            self.touched.patterns.extend(patterns);
+        }
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Printer<'_> {
                     self.raw("(");
                     self.expr(a)?;
                     self.raw(" ").raw(symbol).raw(" ");
-                    self.operand(symbol, b)?;
+                    self.expr(b)?;
                     self.raw(")");
                 }
                 _ => return Err(SqlError::internal("an operator of three operands")),
@@ -175,7 +175,7 @@ impl Printer<'_> {
                 self.raw("(");
                 self.expr(left)?;
                 self.raw(" ").raw(symbol).raw(if *all { " ALL (" } else { " ANY (" });
-                self.operand(symbol, array)?;
+                self.expr(array)?;
                 self.raw("))");
             }
             ExprKind::InList { expr: inner, list, negated } => {
@@ -256,14 +256,6 @@ impl Printer<'_> {
             self.raw(if key.nulls_first { " NULLS FIRST" } else { " NULLS LAST" });
         }
         Ok(())
-    }
-
-    /// The right operand of an operator.
-    fn operand(&mut self, symbol: &str, right: &Expr) -> Result<(), SqlError> {
-        self.is_pattern = matches!(symbol, "~" | "~*" | "!~" | "!~*");
-        let done = self.expr(right);
-        self.is_pattern = false;
-        done
     }
 
     fn param(&mut self, param: &Param, ty: TypeRef) {

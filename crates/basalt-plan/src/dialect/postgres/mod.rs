@@ -78,8 +78,6 @@ pub struct Reading {
     pub literal: u32,
     /// As what; of a list, each of its elements.
     pub ty: Arc<InputType>,
-    /// It is a regular expression, or an array of them.
-    pub is_pattern: bool,
 }
 
 /// The literals of a plan whose types are known, in the order in which PostgreSQL reads them: before it looks at privileges and rows. A

@@ -35,8 +35,6 @@ pub(super) struct Printer<'a> {
     binds: Vec<PgBind>,
     /// The literals, in the order of their first use.
     pub readings: Vec<Reading>,
-    /// The next literal is a regular expression.
-    pub is_pattern: bool,
     ranges: HashMap<RangeId, Source>,
     fresh: u32,
 }
@@ -48,7 +46,6 @@ impl<'a> Printer<'a> {
             sql: String::with_capacity(512),
             binds: Vec::new(),
             readings: Vec::new(),
-            is_pattern: false,
             ranges: HashMap::new(),
             fresh: 0,
         }
@@ -98,7 +95,7 @@ impl<'a> Printer<'a> {
     /// Notes a literal that is about to be bound.
     pub fn read(&mut self, literal: u32, ty: TypeRef) {
         if !self.readings.iter().any(|reading| reading.literal == literal) {
-            self.readings.push(Reading { literal, ty: types::input(self.catalog, ty), is_pattern: self.is_pattern });
+            self.readings.push(Reading { literal, ty: types::input(self.catalog, ty) });
         }
     }
 
