@@ -9,7 +9,7 @@
 #   THREADS    how many threads share them (2)
 #
 # A difference is made small and printed as a fixture and a case file, which also go to target/diff: move them to tests/fixtures and
-# tests/cases/rest/found, and mend what they show. What may differ stands in crates/basalt-diff/differences.txt, shown by
+# tests/cases/rest/diff, and mend what they show. What may differ stands in crates/basalt-diff/differences.txt, shown by
 # docs/differences.md. Coverage is printed, and a run that reached too little fails.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -30,6 +30,8 @@ pub struct Settings {
     pub most_failures: usize,
     /// One world of the run alone.
     pub only: Option<u64>,
+    /// Told of each failure as it is found.
+    pub heard: fn(&Failure),
 }
 
 /// A case in which the answers differed.
@@ -106,7 +108,7 @@ pub fn hold(world: &mut World, contents: &[Rows]) {
 }
 
 /// Runs the requests of one world. The generator is all there is to know.
-fn one_world(seed: u64, number: u64, count: usize, found: &mut Found) -> Result<(), String> {
+fn one_world(seed: u64, number: u64, count: usize, heard: fn(&Failure), found: &mut Found) -> Result<(), String> {
     let (mut random, mut world) = world_of(seed, number);
     let mut first = world.clone();
     let mut pair = match Pair::new(&world) {
@@ -165,7 +167,9 @@ fn one_world(seed: u64, number: u64, count: usize, found: &mut Found) -> Result<
         }
         if let Some(what) = what {
             let case = Case { world: world.clone(), first: first.clone(), before: history.clone(), request: request.clone() };
-            found.fail(Failure { case, what, number });
+            let failure = Failure { case, what, number };
+            heard(&failure);
+            found.fail(failure);
         }
         if !request.is_read() {
             history.push(request);
@@ -208,7 +212,7 @@ pub fn parted(world: &World, here: &[Rows], there: &[Rows]) -> String {
 /// # Errors
 /// A world that an engine refuses, or that cannot be read: a mistake of the generator or of the engine.
 pub fn run(settings: Settings) -> Result<Found, String> {
-    let Settings { seed, requests, threads, most_failures, only } = settings;
+    let Settings { seed, requests, threads, most_failures, only, heard } = settings;
     let worlds = requests.div_ceil(PER_WORLD);
     let work = |thread: usize| {
         let mut found = Found::default();
@@ -217,7 +221,7 @@ pub fn run(settings: Settings) -> Result<Found, String> {
                 continue;
             }
             let count = PER_WORLD.min(requests - number * PER_WORLD);
-            one_world(seed, number as u64, count, &mut found)?;
+            one_world(seed, number as u64, count, heard, &mut found)?;
             if found.failures.len() >= most_failures {
                 break;
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use basalt_diff::faults::hunt;
 use basalt_diff::report::print;
-use basalt_diff::run::{Found, Settings, run};
+use basalt_diff::run::{Failure, Found, Settings, run};
 use basalt_plan::guard::faults::{self, COUNT, Fault};
 
 use crate::{alone, setting};
@@ -26,7 +26,8 @@ fn diff_property() {
     println!("seed {seed}, {requests} requests");
     let begun = begin();
     let only = setting("BASALT_DIFF_WORLD");
-    let found = run(Settings { seed, requests, threads, most_failures, only }).unwrap_or_else(|what| panic!("{what}"));
+    let heard = |failure: &Failure| println!("    {}", line(failure));
+    let found = run(Settings { seed, requests, threads, most_failures, only, heard }).unwrap_or_else(|what| panic!("{what}"));
     let elapsed = begun.elapsed();
     println!("{}", found.coverage.text(setting::<usize>("BASALT_DIFF_REQUESTS").is_some()));
     println!("  {:.1} s, {:.0} requests/s", elapsed.as_secs_f64(), found.coverage.requests() as f64 / elapsed.as_secs_f64());
@@ -42,23 +43,28 @@ fn diff_property() {
     assert!(lacks.is_empty(), "the run reached too little (seed {seed}):\n{}", lacks.join("\n"));
 }
 
+/// What differs, with the request.
+fn line(failure: &Failure) -> String {
+    let request = &failure.case.request;
+    format!(
+        "{} (world {})\n        {} {} as {} {:?} {}",
+        failure.what,
+        failure.number,
+        request.method,
+        request.target(),
+        request.role,
+        request.all_headers(),
+        request.body.as_ref().map(|b| b.text()).unwrap_or_default()
+    )
+}
+
 /// All kinds of failures in a line each, then the first ones made small.
 fn show(found: &Found) -> String {
     let shown: usize = setting("BASALT_DIFF_SHOWN").unwrap_or(SHOWN);
     let mut out: Vec<String> = found.refused.iter().take(shown.max(2)).cloned().collect();
     out.push(format!("{} worlds refused", found.refused.len()));
     for (failure, n) in found.failures.values() {
-        let request = &failure.case.request;
-        out.push(format!(
-            "{n:5} × {} (world {})\n        {} {} as {} {:?} {}",
-            failure.what,
-            failure.number,
-            request.method,
-            request.target(),
-            request.role,
-            request.all_headers(),
-            request.body.as_ref().map(|b| b.text()).unwrap_or_default()
-        ));
+        out.push(format!("{n:5} × {}", line(failure)));
     }
     let folder = std::env::var("BASALT_DIFF_OUT").ok().map(PathBuf::from);
     let only = std::env::var("BASALT_DIFF_ONLY").unwrap_or_default();

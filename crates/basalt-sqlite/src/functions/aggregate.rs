@@ -230,6 +230,19 @@ fn add_json(out: &mut Vec<u8>, context: &Context<'_>) -> Result<(), SqlError> {
     bounded(out)
 }
 
+/// As [`add_json`], each but the first on a line of its own.
+fn add_json_line(out: &mut Vec<u8>, context: &Context<'_>) -> Result<(), SqlError> {
+    let element = if let ValueRef::Text(text) = argument(context, 0) { text.as_bytes() } else { b"null" };
+    let separator: &[u8] = match (out.is_empty(), element) {
+        (true, _) => b"[",
+        (false, b"null") => b", ",
+        (false, _) => b", \n ",
+    };
+    out.extend_from_slice(separator);
+    out.extend_from_slice(element);
+    bounded(out)
+}
+
 fn add_pair(out: &mut Vec<u8>, context: &Context<'_>) -> Result<(), SqlError> {
     let ValueRef::Text(key) = argument(context, 0) else {
         return Err(SqlError::new(SqlState::NULL_NOT_ALLOWED, "field name must not be null"));
@@ -337,6 +350,7 @@ pub(super) fn register(db: &rusqlite::Connection, run: &Arc<RunContext>) -> rusq
         "pg_var_pop_float8", 1: Floats::default, Floats::add, |s: Floats| s.variance(false, false);
         "pg_string_agg_distinct", 2: DistinctTexts::default, add_distinct_text, |s: DistinctTexts| Ok(s.joined.map_or(Value::Null, Value::Text));
         "pg_json_agg", 1: Vec::new, add_json, |s| Ok(Value::Text(closed(s, b"]")));
+        "pg_json_agg_lines", 1: Vec::new, add_json_line, |s| Ok(Value::Text(closed(s, b"]")));
         "pg_jsonb_agg", 1: Vec::new, add_json, |s| pg::jsonb_normalise(&closed(s, b"]")).map(Value::Text);
         "pg_json_object_agg", 2: Vec::new, add_pair, |s| Ok(Value::Text(closed(s, b" }")));
         "pg_jsonb_object_agg", 2: Vec::new, add_pair, |s| pg::jsonb_normalise(&closed(s, b" }")).map(Value::Text);

@@ -28,7 +28,7 @@ mod unique;
 
 use basalt_catalog::TriggerTiming;
 use basalt_engine::{Answer, Run, RunError};
-use basalt_plan::program::{Assignments, Command, Conflict, WriteProgram};
+use basalt_plan::program::{Assignments, Command, Conflict, Representation, WriteProgram};
 use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{SqlError, SqlState, Value};
 
@@ -201,7 +201,8 @@ impl Work<'_> {
 
     /// Computes RETURNING for a stored row.
     fn keep_returned(&mut self, stored: &[Value]) -> Result<(), SqlError> {
-        if self.program.returning.is_empty() {
+        // A row without columns is a row where rows are shown.
+        if self.program.returning.is_empty() && matches!(self.program.representation, Representation::None) {
             return Ok(());
         }
         let row = self.row(stored);

@@ -338,7 +338,10 @@ impl Printer<'_> {
                 return Ok(", '[]')");
             }
             "json_agg" | "jsonb_agg" => {
-                self.raw("pg_").raw(imp).raw("(").raw(mark);
+                // PostgreSQL puts each array on a line of its own.
+                let is_array = crate::dialect::types::element(self.catalog, first.ty).is_some();
+                let name = if imp == "json_agg" && is_array { "json_agg_lines" } else { imp };
+                self.raw("pg_").raw(name).raw("(").raw(mark);
                 self.json_text(first)?;
                 // Their JSON compares as they do.
                 if let Some(collation) = self.collation(first.ty)

@@ -438,6 +438,7 @@ const TYPED_AGGREGATES: &[(&str, &[&str])] = &[
 const PLAIN_AGGREGATES: &[(&str, u8)] = &[
     ("string_agg_distinct", 2),
     ("json_agg", 1),
+    ("json_agg_lines", 1),
     ("jsonb_agg", 1),
     ("json_object_agg", 2),
     ("jsonb_object_agg", 2),
