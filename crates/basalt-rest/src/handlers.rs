@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use basalt_catalog::{Catalog, Function, TypeKind};
+use basalt_plan::ask::Item;
 use basalt_plan::plan::Handler;
 use basalt_types::Oid;
 use http::header::HeaderValue;
 
-use crate::parse::media;
+use crate::error::RestError as Error;
+use crate::parse::media::{self, Media};
+use crate::{Asked, Rest};
 
 /// The pseudo-type of an argument that takes any row.
 const ANYELEMENT: Oid = Oid(2283);
@@ -157,4 +160,24 @@ impl Kept {
         }
         has_any.then_some(handlers)
     }
+}
+
+impl Rest {
+    /// How the rows of a relation or function are answered. `shown`: what is selected of them.
+    pub(crate) fn negotiated(&self, asked: &Asked<'_>, (schema, name): (&str, &str), shown: &[Item]) -> Result<Media, Error> {
+        let catalog = self.engine.catalog();
+        let handlers = self.handlers.of(&catalog, &self.config.schemas);
+        let handlers = handlers.as_ref().map(|handlers| {
+            let is_whole = matches!(shown, [Item::Star]) && !is_represented(&catalog, schema, name);
+            handlers.offered(schema, name, is_whole)
+        });
+        media::negotiate(asked.headers, media::Offer { plans: self.config.plan_enabled, handlers })
+    }
+}
+
+/// Whether a relation has a column that is shown as something else than it is.
+fn is_represented(catalog: &Catalog, schema: &str, name: &str) -> bool {
+    let json = basalt_types::pg::oid::JSON;
+    let is_represented = |column: &basalt_catalog::Column| catalog.representation(column.type_ref().oid, json).is_some();
+    catalog.relation(schema, name).is_some_and(|relation| relation.columns.iter().any(is_represented))
 }

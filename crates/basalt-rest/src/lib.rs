@@ -31,9 +31,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use basalt_catalog::Catalog;
 use basalt_engine::{Answer, Engine, Explain, Limits, Run};
-use basalt_plan::ask::{Ask, Item};
+use basalt_plan::ask::Ask;
 use basalt_plan::plan::{Action, Literal, Literals, Plan};
 use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{Session, SqlState};
@@ -49,7 +48,7 @@ pub use timing::TokenTime;
 
 use error::RestError as Error;
 use exchange::Exchange;
-use parse::media::{Media, Offer};
+use parse::media::Media;
 use parse::prefer::Preferences;
 use parse::query::Params;
 use plans::Plans;
@@ -351,17 +350,6 @@ impl Rest {
         Ok(())
     }
 
-    /// How the rows of a relation or function are answered. `shown`: what is selected of them.
-    fn negotiated(&self, asked: &Asked<'_>, (schema, name): (&str, &str), shown: &[Item]) -> Result<Media, Error> {
-        let catalog = self.engine.catalog();
-        let handlers = self.handlers.of(&catalog, &self.config.schemas);
-        let handlers = handlers.as_ref().map(|handlers| {
-            let is_whole = matches!(shown, [Item::Star]) && !is_represented(&catalog, schema, name);
-            handlers.offered(schema, name, is_whole)
-        });
-        parse::media::negotiate(asked.headers, Offer { plans: self.config.plan_enabled, handlers })
-    }
-
     /// How a request's statement is run, but for what its plan says.
     fn terms(&self, asked: &Asked<'_>, media: &Media) -> Terms {
         Terms {
@@ -460,13 +448,6 @@ impl Rest {
         }
         Ok(allowed(&allow))
     }
-}
-
-/// Whether a relation has a column that is shown as something else than it is.
-fn is_represented(catalog: &Catalog, schema: &str, name: &str) -> bool {
-    let json = basalt_types::pg::oid::JSON;
-    let is_represented = |column: &basalt_catalog::Column| catalog.representation(column.type_ref().oid, json).is_some();
-    catalog.relation(schema, name).is_some_and(|relation| relation.columns.iter().any(is_represented))
 }
 
 /// The plan of a statement, as an answer.
