@@ -119,11 +119,14 @@ fn block(catalog: &mut Catalog, body: &str, ctx: &mut DdlContext) -> super::Resu
             }
             Sql::Query(_) | Sql::Expr(_) => Ok(()),
         };
-        if let Err(refusal) = done
+        if let Err(mut refusal) = done
             && is_certain
             && refusal.reason == Reason::Unsupported
             && refusal.error.message.contains("on SQLite")
         {
+            if refusal.construct.is_empty() {
+                refusal.construct = format!("DO: {}", refusal.error.message.trim_end_matches(" is not supported on SQLite"));
+            }
             return Err(refusal);
         }
     }

@@ -84,9 +84,7 @@ fn run_statement(desk: &Desk<'_>, statement: &Statement, ctx: &mut DdlContext, n
     catalog.set_version(catalog.version() + 1);
     let catalog = Arc::new(catalog);
     desk.set_catalog(Arc::clone(&catalog));
-    for step in &steps {
-        schema::take(desk, &catalog, step, notices)?;
-    }
+    schema::take_all(desk, &catalog, &steps, notices)?;
     notices.extend(desk.take_notices());
     check_functions(desk, &before, ctx)?;
     Ok(())

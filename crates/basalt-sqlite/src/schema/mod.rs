@@ -32,11 +32,38 @@ fn index_of(relation: &Relation, oid: Oid) -> Result<&Index, SqlError> {
     found.ok_or_else(|| SqlError::internal("a step names an index that is not in the catalog"))
 }
 
-/// Takes one step. `catalog` is the one after the step's statement. Notices are appended to `notices`.
+/// Takes a statement's steps. `catalog` is the one after the statement. Notices are appended to `notices`.
 ///
 /// # Errors
 /// Rows that do not fit, with PostgreSQL's errors; what SQLite reports.
-pub(crate) fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mut Vec<String>) -> Result<(), SqlError> {
+pub(crate) fn take_all(desk: &Desk<'_>, catalog: &Catalog, steps: &[Step], notices: &mut Vec<String>) -> Result<(), SqlError> {
+    // A table whose new columns refer to others is made anew when all of them are there.
+    let mut unfinished: Vec<Oid> = Vec::new();
+    for step in steps {
+        if !matches!(step, Step::AddColumn { .. }) {
+            finish(desk, catalog, &mut unfinished)?;
+        }
+        take(desk, catalog, step, notices)?;
+        if let Step::AddColumn { table, foreign_keys, .. } = step
+            && !foreign_keys.is_empty()
+            && !unfinished.contains(table)
+        {
+            unfinished.push(*table);
+        }
+    }
+    finish(desk, catalog, &mut unfinished)
+}
+
+fn finish(desk: &Desk<'_>, catalog: &Catalog, unfinished: &mut Vec<Oid>) -> Result<(), SqlError> {
+    for table in unfinished.drain(..) {
+        let relation = relation(catalog, table)?;
+        table::rebuild(desk, catalog, relation, relation, &[])?;
+    }
+    Ok(())
+}
+
+/// Takes one step.
+fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mut Vec<String>) -> Result<(), SqlError> {
     let connection = desk.connection;
     let sequences = &desk.shared.sequences;
     match step {
@@ -45,11 +72,10 @@ pub(crate) fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mu
         Step::RenameTable { table: _, from, to } => {
             table::rename(connection, &format!("{}.{}", from.0, from.1), &format!("{}.{}", to.0, to.1))
         }
-        Step::AddColumn { table, attnum, fill, foreign_keys } => {
+        Step::AddColumn { table, attnum, fill, foreign_keys: _ } => {
             let relation = relation(catalog, *table)?;
             table::add_column(connection, catalog, relation, *attnum)?;
-            rows::fill(desk, catalog, relation, *attnum, fill)?;
-            if foreign_keys.is_empty() { Ok(()) } else { table::rebuild(desk, catalog, relation, relation, &[]) }
+            rows::fill(desk, catalog, relation, *attnum, fill)
         }
         Step::DropColumn { table, attnum: _, name } => table::drop_column(connection, catalog, relation(catalog, *table)?, name),
         Step::RenameColumn { table, attnum: _, from, to } => {
