@@ -187,7 +187,8 @@ fn print_relation(out: &mut String, catalog: &Catalog, relation: &Relation) -> f
     if let Some(view) = &relation.view {
         let invoker = if view.security_invoker { " security_invoker" } else { "" };
         let check = view.check_option.as_ref().map_or(String::new(), |c| format!(" with {c} check option"));
-        writeln!(out, "    as{invoker}{check}: {}", view.query)?;
+        let data = if view.unpopulated { " with no data" } else { "" };
+        writeln!(out, "    as{invoker}{check}{data}: {}", view.query)?;
     }
     for column in &relation.columns {
         print_column(out, catalog, column)?;

@@ -281,6 +281,9 @@ pub struct View {
     /// Its columns that are columns of tables, or of other views.
     #[serde(default)]
     pub origins: Vec<Origin>,
+    /// A materialized view WITH NO DATA: to be filled before it is read.
+    #[serde(default)]
+    pub unpopulated: bool,
 }
 
 /// A view's column that shows another relation's column unchanged.
@@ -310,6 +313,11 @@ pub struct Sequence {
 }
 
 impl Relation {
+    /// Whether it has rows of its own: a table or a materialized view.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.kind, RelationKind::Table | RelationKind::MaterializedView)
+    }
+
     /// A column by name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)

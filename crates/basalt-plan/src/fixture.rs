@@ -338,7 +338,12 @@ fn view(catalog: &mut Catalog, rest: &str) {
     let columns = typed.columns().iter().enumerate().map(|(i, (name, ty))| column(i + 1, name, ty.oid.0, false, None)).collect();
     let owner = words.iter().position(|w| *w == "owner").and_then(|at| words.get(at + 1)).copied().unwrap_or("postgres");
     let mut relation = bare(catalog, words[0], RelationKind::View, owner, columns);
-    relation.view =
-        Some(View { query: query.into(), security_invoker: words.contains(&"invoker"), check_option: None, origins: Vec::new() });
+    relation.view = Some(View {
+        query: query.into(),
+        security_invoker: words.contains(&"invoker"),
+        check_option: None,
+        origins: Vec::new(),
+        unpopulated: false,
+    });
     catalog.put_relation(relation);
 }

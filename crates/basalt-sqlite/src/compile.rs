@@ -93,6 +93,18 @@ pub(crate) fn statement(
     sqlite::compile_statement(&typed, &context(catalog, role, cache))
 }
 
+/// The query of a materialized view, as its owner.
+///
+/// # Errors
+/// What analysis, guard and dialect refuse.
+pub(crate) fn view_query(text: &str, catalog: &Catalog, owner: &str, cache: &ExprCache) -> Result<Compiled, SqlError> {
+    let query = analyze::query_text(text, catalog, &analyze::Context::default()).map_err(plain)?;
+    match typed(&basalt_sql::typed::Statement::Query(Box::new(query)), catalog, owner, cache)? {
+        Program::Read(program) => Ok(program.rows.clone()),
+        Program::Write(_) => Err(SqlError::internal("a view's query writes")),
+    }
+}
+
 /// Guards an analysed statement for a role and compiles it.
 ///
 /// # Errors

@@ -107,6 +107,9 @@ impl<'a> Guard<'a> {
         for need in &self.needs {
             need.check(self.catalog)?;
         }
+        for oid in &self.touched.read {
+            self.populated(*oid)?;
+        }
         self.touched.read.sort_unstable();
         self.touched.read.dedup();
         self.touched.written.dedup();
@@ -114,6 +117,16 @@ impl<'a> Guard<'a> {
         self.touched.functions.dedup();
         self.touched.uses_now = self.uses.now;
         Ok(self.touched)
+    }
+
+    /// 55000 for a materialized view that was never filled.
+    fn populated(&self, oid: Oid) -> Result<(), SqlError> {
+        let relation = self.relation(oid)?;
+        if relation.view.as_ref().is_none_or(|view| !view.unpopulated) {
+            return Ok(());
+        }
+        let text = format!("materialized view \"{}\" has not been populated", relation.name);
+        Err(SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, text).hint("Use the REFRESH MATERIALIZED VIEW command."))
     }
 
     fn relation(&self, oid: Oid) -> Result<&'a Relation, SqlError> {

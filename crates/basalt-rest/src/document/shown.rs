@@ -2,7 +2,7 @@
 
 use basalt_catalog::acl::Privileges;
 use basalt_catalog::rights::Rights;
-use basalt_catalog::{Catalog, Column, Function, Relation, RelationKind, Writes};
+use basalt_catalog::{Catalog, Column, Function, Relation, TriggerTiming, Writes};
 use basalt_plan::resolve::Reference;
 use basalt_types::pg::oid;
 use basalt_types::{Oid, TypeRef};
@@ -89,21 +89,26 @@ impl<'c> ShownRelation<'c> {
         if columns.is_empty() && on.table.is_empty() && !is_own {
             return None;
         }
-        let is_table = relation.kind == RelationKind::Table;
+        let writes = basalt_plan::resolve::writes(catalog, relation);
+        // What a view computes cannot be given, unless triggers take it.
+        let is_instead = relation.triggers.iter().any(|t| t.timing == TriggerTiming::InsteadOf);
+        let shows = |attnum: i16| match &relation.view {
+            Some(view) if !is_instead => view.origins.iter().any(|origin| origin.column == attnum),
+            _ => true,
+        };
         let of = |wanted: Privileges, is_given: fn(&Column) -> bool| -> Vec<i16> {
-            let may = columns.iter().filter(|c| is_table && is_given(c) && has(c.attnum, wanted));
+            let may = columns.iter().filter(|c| shows(c.attnum) && is_given(c) && has(c.attnum, wanted));
             may.map(|c| c.attnum).collect()
         };
         let is_input = |c: &Column| c.generated.is_none() && c.identity.as_ref().is_none_or(|i| !i.always);
         let may = May {
             select: on.has_on_any(Privileges::SELECT),
-            insert: is_table && on.has_on_any(Privileges::INSERT),
-            update: is_table && on.has_on_any(Privileges::UPDATE),
-            delete: is_table && on.table.contains(Privileges::DELETE),
+            insert: writes.insert && on.has_on_any(Privileges::INSERT),
+            update: writes.update && on.has_on_any(Privileges::UPDATE),
+            delete: writes.delete && on.table.contains(Privileges::DELETE),
         };
         let (inserted, updated) = (of(Privileges::INSERT, is_input), of(Privileges::UPDATE, is_input));
         let key = catalog.key_of(relation);
-        let writes = basalt_plan::resolve::writes(catalog, relation);
         let references = basalt_plan::resolve::references(catalog, schema, relation);
         Some(Self { relation, columns, may, inserted, updated, key, references, writes })
     }
@@ -115,8 +120,10 @@ impl<'c> ShownRelation<'c> {
 
     /// The primary key's columns, if there is one and all of them are shown.
     pub(super) fn key(&self) -> Option<Vec<&'c Column>> {
-        let key = self.relation.primary_key()?;
-        key.iter().map(|attnum| self.columns.iter().find(|c| c.attnum == *attnum).copied()).collect()
+        if self.key.is_empty() {
+            return None;
+        }
+        self.key.iter().map(|attnum| self.columns.iter().find(|c| c.attnum == *attnum).copied()).collect()
     }
 }
 

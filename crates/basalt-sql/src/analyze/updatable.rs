@@ -229,13 +229,13 @@ pub struct Writable {
 pub fn writable(relation: &Arc<Relation>, catalog: &Catalog) -> Result<Writable, SqlError> {
     let can = |change: Change| -> Result<bool, SqlError> {
         let chain = chain(relation, change, catalog)?;
-        let is_whole = change == Change::Delete || chain.levels.iter().all(Level::has_source);
+        let has_column = || relation.columns.iter().any(|c| chain.source(c.attnum).is_some());
         let ends_well = match chain.end.kind {
             RelationKind::Table => true,
             RelationKind::View => chain.refused.is_none(),
             RelationKind::MaterializedView | RelationKind::Sequence => false,
         };
-        Ok(is_whole && ends_well)
+        Ok(ends_well && (change == Change::Delete || has_column()))
     };
     Ok(Writable { insert: can(Change::Insert)?, update: can(Change::Update)?, delete: can(Change::Delete)? })
 }

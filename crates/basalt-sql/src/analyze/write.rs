@@ -22,11 +22,8 @@ impl Analyzer<'_> {
     fn write_target(&mut self, name: &tree::Name) -> Result<Arc<Relation>> {
         let relation = self.relation(name).map_err(|e| e.at(name.pos))?;
         match relation.kind {
-            RelationKind::Table | RelationKind::View => Ok(relation),
-            RelationKind::MaterializedView => {
-                let message = format!("cannot change materialized view \"{}\"", relation.name);
-                Err(error(SqlState::WRONG_OBJECT_TYPE, message).at(name.pos))
-            }
+            // A materialized view is refused once rights have been looked at.
+            RelationKind::Table | RelationKind::View | RelationKind::MaterializedView => Ok(relation),
             RelationKind::Sequence => {
                 Err(error(SqlState::WRONG_OBJECT_TYPE, format!("cannot change sequence \"{}\"", relation.name)).at(name.pos))
             }

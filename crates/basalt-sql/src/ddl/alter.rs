@@ -116,7 +116,7 @@ impl Ddl {
                     let owner = self.role_name(owner)?;
                     self.relation_owner((**relation).clone(), &owner);
                 }
-                AlterTableAction::RenameColumn { from, to } if relation.kind == RelationKind::View => {
+                AlterTableAction::RenameColumn { from, to } if relation.kind != RelationKind::Sequence => {
                     self.rename_column((**relation).clone(), from, to)?;
                 }
                 AlterTableAction::SetDefault { column, expr } if relation.kind == RelationKind::View => {

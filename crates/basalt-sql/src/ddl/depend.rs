@@ -259,7 +259,11 @@ impl Ddl {
 
     fn drop_dependent(&mut self, dependent: Dependent) -> Result {
         match dependent {
-            Dependent::View(oid) => self.catalog.remove_relation(oid),
+            Dependent::View(oid) => {
+                if let Some(view) = self.catalog.relation_by_oid(oid).cloned() {
+                    self.remove_relation(&view);
+                }
+            }
             Dependent::Function(oid) => self.catalog.remove_function(oid),
             Dependent::Type(oid) => self.catalog.remove_type(oid),
             Dependent::ForeignKey { table, constraint } => {
@@ -445,9 +449,10 @@ impl Ddl {
             Dependent::Column { .. } => "used by a generated column",
             _ => return None,
         };
+        let rule = if matches!(user, Dependent::View(_)) { "rule _RETURN on " } else { "" };
         Some(
             Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot alter type of a column {what}"))
-                .detail(format!("{} depends on column \"{column}\"", self.describe(&user))),
+                .detail(format!("{rule}{} depends on column \"{column}\"", self.describe(&user))),
         )
     }
 }

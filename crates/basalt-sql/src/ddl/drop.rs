@@ -89,7 +89,7 @@ impl Ddl {
             let Some(found) = self.find_relation(name) else {
                 self.missing(
                     SqlState::UNDEFINED_TABLE,
-                    format!("{} \"{}\" does not exist", kind_word(kind), written(name)),
+                    format!("{} \"{}\" does not exist", kind_word(kind), name.name),
                     if_exists,
                 )
                 .map_err(|e| e.at(name.pos))?;
@@ -145,19 +145,19 @@ impl Ddl {
         Ok(())
     }
 
-    fn remove_relation(&mut self, relation: &Arc<Relation>) {
+    pub(super) fn remove_relation(&mut self, relation: &Arc<Relation>) {
         let oid = Oid(relation.oid);
         if self.catalog.relation_by_oid(oid).is_none() {
             return;
         }
         match relation.kind {
-            RelationKind::Table => {
+            RelationKind::Table | RelationKind::MaterializedView => {
                 self.drop_owned_sequences(oid, None);
                 let schema = self.catalog.schema_name(relation.schema).to_owned();
                 self.steps.push(Step::DropTable { schema, table: relation.clone() });
             }
             RelationKind::Sequence => self.steps.push(Step::DropSequence { sequence: oid }),
-            RelationKind::View | RelationKind::MaterializedView => {}
+            RelationKind::View => {}
         }
         self.catalog.remove_relation(oid);
         let published: Vec<_> =

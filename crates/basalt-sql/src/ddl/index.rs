@@ -68,10 +68,7 @@ impl Ddl {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Result {
         let found = self.relation(&create.table)?;
         match found.kind {
-            RelationKind::Table => {}
-            RelationKind::MaterializedView => {
-                return Err(Refusal::unsupported("materialized views", "use a plain view, or a table"));
-            }
+            RelationKind::Table | RelationKind::MaterializedView => {}
             RelationKind::View | RelationKind::Sequence => {
                 let kind = if found.kind == RelationKind::View { "views" } else { "sequences" };
                 return Err(Refusal::invalid(

@@ -166,10 +166,7 @@ impl Ddl {
             Statement::AlterViewOptions { name, if_exists, materialized: _, set, reset } => {
                 self.view_options(name, *if_exists, set, reset)
             }
-            Statement::RefreshMaterializedView { .. } => Err(Refusal::unsupported(
-                "materialized views",
-                "use a plain view, or a table filled by a trigger or a scheduled function",
-            )),
+            Statement::RefreshMaterializedView { name, concurrently, with_data } => self.refresh(name, *concurrently, *with_data),
             Statement::CreateExtension { name, if_not_exists, schema, version: _, cascade: _ } => {
                 self.create_extension(name, *if_not_exists, schema.as_deref())
             }

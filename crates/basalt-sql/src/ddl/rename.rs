@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use basalt_catalog::{Catalog, ConstraintKind, IndexTerm, Relation, RelationKind, TypeKind, quote_name};
+use basalt_catalog::{Catalog, ConstraintKind, IndexTerm, Relation, TypeKind, quote_name};
 use basalt_types::{Oid, SqlState};
 
 use super::name::written;
@@ -250,7 +250,7 @@ impl Ddl {
         if let Some(column) = table.columns.iter_mut().find(|c| c.attnum == attnum) {
             to.clone_into(&mut column.name);
         }
-        if table.kind == RelationKind::Table {
+        if table.is_stored() {
             self.steps.push(Step::RenameColumn { table: oid, attnum, from: from.to_owned(), to: to.to_owned() });
         }
         self.catalog.put_relation(table);
@@ -311,7 +311,7 @@ impl Ddl {
             .filter(|i| super::index::is_stored(i) && Some(&i.name) != primary_index(&changed))
             .map(|i| (Oid(i.oid), i.name.clone()))
             .collect();
-        let is_table = changed.kind == RelationKind::Table;
+        let is_table = changed.is_stored();
         self.catalog.put_relation(changed);
         if is_table {
             self.steps.push(Step::RenameTable { table: oid, from: from.clone(), to });

@@ -19,7 +19,7 @@ use crate::tree::Statement;
 ///   each. A deferrable key, a primary one too, is such a separate index that is not unique: the write path compares its rows.
 /// - NOT NULL, CHECK, enums, domains, lengths, defaults, generated columns and triggers live in the catalog and are enforced by the write
 ///   path: changing them yields `Validate…` steps at most.
-/// - Views, functions, policies and privileges exist in the catalog only.
+/// - A materialized view is a table of that form. Other views, functions, policies and privileges exist in the catalog only.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Make the table with all columns, primary key and foreign keys of its catalog entry.
@@ -174,6 +174,15 @@ pub enum Step {
         tables: Vec<Oid>,
         /// RESTART IDENTITY: these counters begin anew.
         restart: Vec<Oid>,
+    },
+    /// Fill a materialized view with what its query gives now, or empty it.
+    Refresh {
+        /// The materialized view.
+        view: Oid,
+        /// Whether to fill it.
+        with_data: bool,
+        /// Rows of the old content stay where nothing has changed: only errors differ.
+        concurrently: bool,
     },
     /// Run a query or data change as that role with that search path; rows are dropped.
     Run {

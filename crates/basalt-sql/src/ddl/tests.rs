@@ -36,6 +36,9 @@ fn shown(catalog: &Catalog, step: &Step) -> String {
     let on = |oid: &Oid, c: &Oid| constraint(catalog.relation_by_oid(*oid).map(|r| &**r), *c);
     match step {
         Step::CreateTable { table: t } => format!("create table {}", table(t)),
+        Step::Refresh { view, with_data, .. } => {
+            format!("refresh {} {}", table(view), if *with_data { "with data" } else { "with no data" })
+        }
         Step::DropTable { schema, table } => format!("drop table {schema}.{}", table.name),
         Step::RenameTable { from, to, .. } => format!("rename table {}.{} to {}.{}", from.0, from.1, to.0, to.1),
         Step::AddColumn { table: t, attnum, fill, foreign_keys } => {
@@ -178,16 +181,16 @@ fn a_refused_statement_changes_nothing() {
 
 #[test]
 fn reports_group_and_follow() {
-    let first = "create table a (id int);\ncreate materialized view m as select id from a;\ncreate unique index on m (id);\n";
+    let first = "create table a (id int);\ncreate table m (id int) partition by range (id);\ncreate unique index on m (id);\n";
     let second = "grant select on m to anon;\ncreate table b (p point, \"q\" int);\nselect 1 from;\ninsert into a values (1);\n";
     let report = report::check_files([("1.sql", first), ("2.sql", second)], &base());
     assert_eq!((report.files, report.statements, report.applied), (2, 7, 2));
     let expected = "\
 2 of 7 statements in 2 files apply (28.5 %).
 
-materialized views: 1
-  advice: use a plain view, or a table filled by a trigger
-  1.sql:2:26: not supported on SQLite: materialized views
+partitioned tables: 1
+  advice: use one table: SQLite needs no partitions at its size
+  1.sql:2:14: not supported on SQLite: partitioned tables
 
 type point: 1
   advice: geometric types need PostgreSQL; use two numeric columns
@@ -203,7 +206,7 @@ follows from the above: 2
     assert_eq!(report.to_text(), expected);
     let json = report.to_json();
     assert!(json.starts_with(
-        "{\"files\":2,\"statements\":7,\"applied\":2,\"share_percent\":28.5,\"refusals\":[{\"construct\":\"materialized views\""
+        "{\"files\":2,\"statements\":7,\"applied\":2,\"share_percent\":28.5,\"refusals\":[{\"construct\":\"partitioned tables\""
     ));
     assert!(json.ends_with("}]}"));
 }

@@ -1,13 +1,13 @@
-//! Views.
+//! Views and materialized views.
 
 use std::sync::Arc;
 
-use basalt_catalog::{GrantKind, Relation, RelationKind, View};
+use basalt_catalog::{GrantKind, IndexTerm, Relation, RelationKind, View};
 use basalt_types::{Oid, SqlState, TypeRef, pg};
 
 use super::table::{blank_column, blank_relation};
 use super::walk::{Visit, Walker};
-use super::{Ddl, Refusal, Result};
+use super::{Ddl, Refusal, Result, Step};
 use crate::analyze::updatable;
 use crate::tree::{CreateView, Name};
 
@@ -32,10 +32,6 @@ fn is_on(option: &str, value: &str) -> Result<bool> {
 
 impl Ddl {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Result {
-        if create.materialized {
-            return Err(Refusal::unsupported("materialized views", "use a plain view, or a table filled by a trigger")
-                .at(create.name.pos));
-        }
         if create.temporary {
             return Err(Refusal::unsupported("temporary views", "use a common table expression").at(create.name.pos));
         }
@@ -47,6 +43,11 @@ impl Ddl {
         let schema = self.creation_schema(&create.name)?;
         let name = &create.name.name;
         let old = self.catalog.relation(&schema.name, name).cloned();
+        if create.if_not_exists && self.catalog.relation_name_taken(&schema.name, name) {
+            self.notice(format!("relation \"{name}\" already exists, skipping"));
+            return Ok(());
+        }
+        let kind = if create.materialized { RelationKind::MaterializedView } else { RelationKind::View };
         if let Some(old) = &old {
             if old.kind != RelationKind::View && create.or_replace {
                 return Err(
@@ -76,7 +77,12 @@ impl Ddl {
             *ty = TypeRef::of(pg::oid::TEXT);
         }
         if create.columns.len() > columns.len() {
-            return Err(Refusal::invalid(SqlState::SYNTAX_ERROR, "CREATE VIEW specifies more column names than columns"));
+            let text = if create.materialized {
+                "too many column names were specified"
+            } else {
+                "CREATE VIEW specifies more column names than columns"
+            };
+            return Err(Refusal::invalid(SqlState::SYNTAX_ERROR, text));
         }
         for (column, name) in columns.iter_mut().zip(&create.columns) {
             column.0.clone_from(name);
@@ -88,7 +94,7 @@ impl Ddl {
         let mut view = match &old {
             Some(old) => (**old).clone(),
             None => {
-                let mut view = blank_relation(oid, schema.oid, name, RelationKind::View, &self.ctx.role);
+                let mut view = blank_relation(oid, schema.oid, name, kind, &self.ctx.role);
                 view.acl = self.catalog.default_acl(&self.ctx.role, Some(Oid(schema.oid)), GrantKind::Table);
                 view
             }
@@ -116,8 +122,14 @@ impl Ddl {
         });
         let origins = origins.collect();
         let query = self.canonical_query(&query);
-        let mut definition = View { query, security_invoker: false, check_option: create.check_option.clone(), origins };
+        let unpopulated = create.materialized && !create.with_data;
+        let check_option = create.check_option.clone();
+        let mut definition = View { query, security_invoker: false, check_option, origins, unpopulated };
         for (option, value) in &create.options {
+            if create.materialized {
+                storage_option(option)?;
+                continue;
+            }
             if option == "check_option" && create.check_option.is_some() {
                 return Err(Refusal::invalid(SqlState::INVALID_PARAMETER, "parameter \"check_option\" specified more than once"));
             }
@@ -126,6 +138,54 @@ impl Ddl {
         view.view = Some(definition);
         self.fit_for_check_option(&view)?;
         self.catalog.put_relation(view);
+        if create.materialized {
+            self.steps.push(Step::CreateTable { table: oid });
+            if create.with_data {
+                self.steps.push(Step::Refresh { view: oid, with_data: true, concurrently: false });
+            }
+        }
+        Ok(())
+    }
+
+    /// REFRESH MATERIALIZED VIEW.
+    pub(super) fn refresh(&mut self, name: &Name, concurrently: bool, with_data: bool) -> Result {
+        let mut relation = (*self.relation(name)?).clone();
+        if !relation.is_stored() {
+            let text = format!("\"{}\" is not a table or materialized view", relation.name);
+            return Err(Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, text));
+        }
+        let may = self.catalog.relation_privileges(&self.ctx.role, &relation);
+        if !may.contains(basalt_catalog::Privileges::MAINTAIN) {
+            let text = format!("permission denied for {} {}", super::name::kind_word(relation.kind), relation.name);
+            return Err(Refusal::invalid(SqlState::INSUFFICIENT_PRIVILEGE, text));
+        }
+        let Some(view) = relation.view.as_mut().filter(|_| relation.kind == RelationKind::MaterializedView) else {
+            let text = format!("\"{}\" is not a materialized view", relation.name);
+            return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, text));
+        };
+        if concurrently {
+            if view.unpopulated {
+                let text = "CONCURRENTLY cannot be used when the materialized view is not populated";
+                return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, text));
+            }
+            if !with_data {
+                let text = "CONCURRENTLY and WITH NO DATA options cannot be used together";
+                return Err(Refusal::invalid(SqlState::SYNTAX_ERROR, text));
+            }
+            let tells_rows_apart = |index: &basalt_catalog::Index| {
+                index.unique && index.filter.is_none() && index.keys.iter().all(|k| matches!(k.term, IndexTerm::Column(_)))
+            };
+            if !relation.indexes.iter().any(tells_rows_apart) {
+                let text =
+                    format!("cannot refresh materialized view \"{}\" concurrently", self.catalog.qualified_name(&relation));
+                return Err(Refusal::invalid(SqlState::NOT_IN_PREREQUISITE_STATE, text)
+                    .hint("Create a unique index with no WHERE clause on one or more columns of the materialized view."));
+            }
+        }
+        view.unpopulated = !with_data;
+        let oid = Oid(relation.oid);
+        self.catalog.put_relation(relation);
+        self.steps.push(Step::Refresh { view: oid, with_data, concurrently });
         Ok(())
     }
 
@@ -174,6 +234,9 @@ impl Ddl {
         }
         let mut relation = (*self.relation(name)?).clone();
         self.must_own_relation(&relation)?;
+        if relation.kind == RelationKind::MaterializedView {
+            return set.iter().map(|(option, _)| option).chain(reset).try_for_each(|option| storage_option(option));
+        }
         let Some(view) = &mut relation.view else {
             return Err(Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, format!("\"{}\" is not a view", relation.name)));
         };
@@ -190,6 +253,20 @@ impl Ddl {
         self.catalog.put_relation(relation);
         Ok(())
     }
+}
+
+/// A storage parameter of a materialized view, which has no counterpart here.
+fn storage_option(option: &str) -> Result {
+    let known =
+        ["fillfactor", "parallel_workers", "toast_tuple_target", "user_catalog_table", "vacuum_index_cleanup", "vacuum_truncate"];
+    if known.contains(&option)
+        || option.starts_with("autovacuum_")
+        || option.starts_with("toast.")
+        || option.starts_with("log_autovacuum")
+    {
+        return Ok(());
+    }
+    Err(Refusal::invalid(SqlState::INVALID_PARAMETER, format!("unrecognized parameter \"{option}\"")))
 }
 
 fn set_option(view: &mut View, option: &str, value: &str) -> Result {

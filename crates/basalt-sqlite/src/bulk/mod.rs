@@ -14,7 +14,7 @@ use basalt_catalog::{Catalog, Relation, RelationKind};
 use basalt_engine::bulk::{Batch, Bulk, BulkTable, KeyCheck, Notes, Refused, SequenceValue, Shape};
 use basalt_engine::migrate::AppliedMigration;
 use basalt_plan::expressions::ExprCache;
-use basalt_types::{Oid, SqlError, SqlState, Value, ValueRef};
+use basalt_types::{Clock, Oid, SqlError, SqlState, Value, ValueRef};
 
 use crate::commit::{Kind, Task};
 use crate::connection::{Connection, Use};
@@ -22,6 +22,7 @@ use crate::engine::SqliteEngine;
 use crate::functions::Services;
 use crate::names::{quoted, storage_name};
 use crate::options::SqliteOptions;
+use crate::schema::materialized;
 use crate::sequences::Sequences;
 use crate::{compile, keys, migrate, store};
 
@@ -44,6 +45,7 @@ pub struct SqliteBulk {
     writing: Option<Writing>,
     /// `PRAGMA data_version` when the moment was taken.
     data_version: i64,
+    clock: Arc<dyn Clock>,
 }
 
 impl SqliteBulk {
@@ -91,6 +93,7 @@ impl SqliteBulk {
             reading: None,
             writing: None,
             data_version: 0,
+            clock: Arc::clone(&options.clock),
         };
         bulk.load()?;
         Ok(bulk)
@@ -299,6 +302,16 @@ impl Bulk for SqliteBulk {
 
     fn finish(&mut self) -> Result<(), SqlError> {
         self.writing = None;
+        let now = self.clock.now();
+        self.transaction(|bulk| {
+            let is_filled = |view: &&Arc<Relation>| {
+                view.kind == RelationKind::MaterializedView && view.view.as_ref().is_some_and(|v| !v.unpopulated)
+            };
+            for view in bulk.catalog.relations().filter(is_filled) {
+                materialized::fill(&bulk.connection, &bulk.catalog, &bulk.expressions, now, view, true)?;
+            }
+            Ok::<(), SqlError>(())
+        })?;
         store::forget_copy_notes(&self.connection, None)?;
         self.connection.query_once("PRAGMA wal_checkpoint(TRUNCATE)", &[])?;
         Ok(())

@@ -2,12 +2,14 @@
 //!
 //! - [`table`]: texts of CREATE TABLE, native ALTERs, and making a table anew.
 //! - [`index`]: CREATE INDEX, and the duplicates that forbid a unique one.
+//! - [`materialized`]: what a materialized view holds.
 //! - [`rows`]: what touches existing rows: fills, validations, truncation, renamed labels.
 //!
 //! Foreign keys stay enforced all the time: a table is made anew beside the old one, then the two change names in `sqlite_schema`
 //! itself, so that no DROP ever sees a table that others refer to.
 
 pub(crate) mod index;
+pub(crate) mod materialized;
 pub(crate) mod rows;
 pub(crate) mod table;
 
@@ -129,6 +131,9 @@ fn take(desk: &Desk<'_>, catalog: &Catalog, step: &Step, notices: &mut Vec<Strin
                 }
             }
             Ok(())
+        }
+        Step::Refresh { view, with_data, concurrently } => {
+            materialized::refresh(desk, catalog, relation(catalog, *view)?, *with_data, *concurrently)
         }
         Step::Run { statement, role, search_path } => rows::run(desk, catalog, statement, role, search_path),
         Step::Block { body, role, search_path } => {

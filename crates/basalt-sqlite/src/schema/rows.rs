@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use basalt_catalog::{Catalog, ConstraintKind, Relation, RelationKind};
+use basalt_catalog::{Catalog, ConstraintKind, Relation};
 use basalt_plan::dialect::sqlite::storage::declared_type;
 use basalt_plan::expressions::ExprUse;
 use basalt_plan::plan::Literals;
@@ -213,7 +213,7 @@ fn columns_of_type(catalog: &Catalog, ty: Oid) -> Vec<(&Relation, &str, bool)> {
     let array = catalog.type_by_oid(ty).map_or(0, |def| def.array_oid);
     catalog
         .relations()
-        .filter(|r| r.kind == RelationKind::Table)
+        .filter(|r| r.is_stored())
         .flat_map(|r| r.columns.iter().map(move |c| (&**r, c)))
         .filter(|(_, c)| c.ty == ty.0 || (array != 0 && c.ty == array))
         .map(|(r, c)| (r, c.name.as_str(), c.ty != ty.0))

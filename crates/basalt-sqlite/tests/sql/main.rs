@@ -38,6 +38,7 @@ files!(
     identifiers,
     indexes,
     json,
+    materialized,
     numeric,
     ordering,
     plpgsql,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use basalt_catalog::{Action, Catalog, Column, ConstraintKind, Relation};
+use basalt_catalog::{Action, Catalog, Column, ConstraintKind, Relation, RelationKind};
 use basalt_sql::typed::{
     Delete, Expr, ExprKind, Insert, InsertSource, Query, RangeId, Statement, Target, Update, UpdateSet, facts,
 };
@@ -57,8 +57,15 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
         .relation_by_oid(oid)
         .map(AsRef::as_ref)
         .ok_or_else(|| SqlError::internal("the table written has gone"))?;
-    if relation.kind != basalt_catalog::RelationKind::Table {
-        return Err(SqlError::unsupported(format!("writing to the view {}", relation.name)));
+    match relation.kind {
+        RelationKind::Table => {}
+        RelationKind::MaterializedView => {
+            let text = format!("cannot change materialized view \"{}\"", relation.name);
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, text));
+        }
+        RelationKind::View | RelationKind::Sequence => {
+            return Err(SqlError::unsupported(format!("writing to the view {}", relation.name)));
+        }
     }
     let write = Write { context, relation, range, guard: &guard };
     let mut shapes = vec![Shape::default()];

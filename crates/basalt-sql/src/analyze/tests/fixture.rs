@@ -232,7 +232,13 @@ pub(super) fn catalog() -> Catalog {
     let view = [("id", t(oid::INT8)), ("title", t(oid::TEXT)), ("comments", t(oid::INT8))];
     let mut view = relation(&mut c, public, "post_counts", RelationKind::View, &view);
     let query = "select p.id, p.title, count(c.id) from posts p left join comments c on c.post_id = p.id group by p.id";
-    view.view = Some(View { query: query.to_owned(), security_invoker: false, check_option: None, origins: Vec::new() });
+    view.view = Some(View {
+        query: query.to_owned(),
+        security_invoker: false,
+        check_option: None,
+        origins: Vec::new(),
+        unpopulated: false,
+    });
     c.put_relation(view);
 
     let args = [("post", ArgMode::In, oid::INT8, None), ("strict", ArgMode::In, oid::BOOL, Some("true"))];
