@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod bulk;
 pub mod migrate;
+pub mod receipt;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use basalt_types::{Session, SqlError, Timestamp, Value};
 use bytes::Bytes;
 
 pub use batch::{Batch, BatchError, Step};
+pub use receipt::{Claim, Claimed, Reply};
 
 /// A boxed future, as trait objects need.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -117,6 +119,16 @@ pub enum RunError {
     PutNotSingle,
     /// A value that is to come from an earlier answer of the batch is not there, or is none that can stand in its place. Says why.
     NoReference(String),
+    /// What was said of the rows that are to be written does not hold. Nothing was changed.
+    PreconditionFailed,
+    /// A request with the same key is under way.
+    KeyInUse,
+    /// The key was used with another request.
+    KeyOfAnother,
+    /// The caller has so many receipts already.
+    TooManyReceipts(u64),
+    /// This database has no place for receipts, or the login may not use it. Says what to do.
+    NoReceipts(String),
     /// It costs more than [`Limits::max_cost`]. Nothing was changed.
     TooCostly {
         /// The bound.
@@ -188,6 +200,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Runs several plans as one transaction; see [`Batch`]. One answer a step, given after the commit has been synced.
     fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>>;
+
+    /// Runs a batch once for its key, and keeps its answer in the same transaction; see [`receipt`]. A batch without steps only looks for
+    /// the receipt. What fails leaves none. The batch's `rollback` does not count.
+    fn run_claimed(&self, batch: Batch, claim: Claim) -> BoxFuture<'_, Result<Claimed, BatchError>>;
 
     /// Tries to answer a read right here, without waiting: only for plans the engine has marked short. `None`: use [`Engine::run`].
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>>;

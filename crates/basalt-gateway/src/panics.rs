@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use basalt_auth::{Auth, AuthConfig, AuthSecrets};
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Claim, Claimed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_rest::{Rest, RestConfig};
 use basalt_token::{Keys, Verifier};
 use basalt_types::{Clock as _, Secret, SqlError, SystemClock, SystemRng};
@@ -26,6 +26,10 @@ impl Engine for Broken {
     }
 
     fn run_batch(&self, _: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
+        Box::pin(async { panic!("on purpose, with a canary") })
+    }
+
+    fn run_claimed(&self, _: Batch, _: Claim) -> BoxFuture<'_, Result<Claimed, BatchError>> {
         Box::pin(async { panic!("on purpose, with a canary") })
     }
 

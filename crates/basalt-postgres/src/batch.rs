@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use basalt_engine::{Answer, Batch, BatchError, Run, RunError};
+use basalt_engine::{Answer, Batch, BatchError, Claim, Claimed, Reply, Run, RunError};
 use basalt_plan::dialect::postgres::{PgStatement, total};
 use basalt_types::SqlError;
 use futures_util::future::{join3, join4};
@@ -16,7 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::engine::{MOST_ATTEMPTS, PostgresEngine};
 use crate::pool::{Connection, Key, Lease};
 use crate::request::{self, Sent, Shared, declared};
-use crate::{cost, error};
+use crate::{cost, error, receipts};
 
 /// One state for all steps. The transaction that [`request::BEGIN`] opened has a snapshot already, from taking back what was left.
 const ONE_SNAPSHOT: &str = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ";
@@ -24,8 +24,34 @@ const ONE_SNAPSHOT: &str = "COMMIT; BEGIN ISOLATION LEVEL REPEATABLE READ";
 /// What the statement before may have left for the next one to count in.
 const FORGET: &str = "SET LOCAL basalt.conflicts TO ''";
 
+/// How a batch went well.
+enum Done {
+    /// All of it ran.
+    Ran(Vec<Answer>),
+    /// It ran, and this was kept of it.
+    Kept(Reply),
+    /// It had run before.
+    Known(Reply),
+}
+
 impl PostgresEngine {
     pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<Answer>, BatchError> {
+        match self.run_steps(batch, None).await? {
+            Done::Ran(answers) => Ok(answers),
+            Done::Kept(_) | Done::Known(_) => Err(BatchError::of_all(SqlError::internal("a batch without a key was kept"))),
+        }
+    }
+
+    /// Runs a batch once for its key.
+    pub(crate) async fn claimed(&self, batch: Batch, claim: Claim) -> Result<Claimed, BatchError> {
+        match self.run_steps(Batch { rollback: false, ..batch }, Some(&claim)).await? {
+            Done::Kept(reply) => Ok(Claimed::Ran(reply)),
+            Done::Known(reply) => Ok(Claimed::Known(reply)),
+            Done::Ran(_) => Err(BatchError::of_all(SqlError::internal("a batch with a key was not kept"))),
+        }
+    }
+
+    async fn run_steps(&self, batch: Batch, claim: Option<&Claim>) -> Result<Done, BatchError> {
         let shared = &*self.shared;
         let catalog = shared.catalog.load_full();
         let mut statements = Vec::with_capacity(batch.steps.len());
@@ -41,9 +67,14 @@ impl PostgresEngine {
         let (opening, search_path) = match (&openings, batch.steps.first()) {
             (Some(openings), Some(step)) => openings.of(&step.run, false, shared.search_path(&step.run)),
             (None, Some(step)) => {
-                (request::Opening { settings: shared.notice, ..Default::default() }, shared.search_path(&step.run))
+                // A request alone begins as it would without a key.
+                let is_alone = claim.is_some() && batch.steps.len() == 1;
+                let begin = if is_alone { request::beginning(&step.run) } else { request::BEGIN };
+                (request::Opening { begin, settings: shared.notice, ..Default::default() }, shared.search_path(&step.run))
             }
-            (_, None) => return Ok(Vec::new()),
+            (_, None) if claim.is_none() => return Ok(Done::Ran(Vec::new())),
+            // Only the receipt is looked for.
+            (_, None) => (request::Opening::default(), ""),
         };
         let facts = Shared {
             search_path,
@@ -60,7 +91,7 @@ impl PostgresEngine {
         let mut attempt = 1;
         loop {
             let lease = shared.requests.lease().await.map_err(|e| BatchError::of_all(error::refused(e)))?;
-            let result = tokio::time::timeout_at(limit, within(lease, &batch, &statements, &facts)).await;
+            let result = tokio::time::timeout_at(limit, within(lease, &batch, claim, &statements, &facts)).await;
             // When it took too long, the lease was dropped in the middle: its statement is being cancelled.
             let result = result.unwrap_or_else(|_| Err(BatchError::of_all(request::timeout())));
             match result {
@@ -80,11 +111,12 @@ impl PostgresEngine {
 async fn within(
     mut lease: Lease,
     batch: &Batch,
+    claim: Option<&Claim>,
     statements: &[std::sync::Arc<PgStatement>],
     shared: &Shared<'_>,
-) -> Result<Vec<Answer>, BatchError> {
+) -> Result<Done, BatchError> {
     let connection = lease.begin().map_err(BatchError::of_all)?;
-    let result = transact(connection, batch, statements, shared).await;
+    let result = transact(connection, batch, claim, statements, shared).await;
     let failed = match &result {
         Err(BatchError { error: RunError::Sql(error), .. }) => Some(error),
         _ => None,
@@ -96,17 +128,35 @@ async fn within(
 async fn transact(
     connection: &mut Connection,
     batch: &Batch,
+    claim: Option<&Claim>,
     statements: &[std::sync::Arc<PgStatement>],
     shared: &Shared<'_>,
-) -> Result<Vec<Answer>, BatchError> {
+) -> Result<Done, BatchError> {
     let sql = |e: tokio_postgres::Error| BatchError::of_all(error::of(&e));
     let client = &connection.client;
-    let (begun, set, chosen) =
-        join3(client.batch_execute(shared.opening.begin), client.batch_execute(ONE_SNAPSHOT), shared.opening.settings(client))
-            .await;
+    let snapshot = async {
+        // One statement has one state anyway, and is not to fail for another transaction where it would not without a key.
+        if claim.is_some() && batch.steps.len() <= 1 { Ok(()) } else { client.batch_execute(ONE_SNAPSHOT).await }
+    };
+    let found = async {
+        match claim {
+            Some(claim) => receipts::find(client, claim).await,
+            None => Ok(None),
+        }
+    };
+    let (begun, set, chosen, found) =
+        join4(client.batch_execute(shared.opening.begin), snapshot, shared.opening.settings(client), found).await;
     let set = set.and(chosen);
     let mut answers = Vec::with_capacity(batch.steps.len());
     let mut result = begun.and(set).map_err(sql);
+    match (&result, found) {
+        (Ok(()), Ok(None)) | (Err(_), _) => {}
+        (Ok(()), Ok(Some(reply))) => {
+            client.batch_execute("ROLLBACK").await.map_err(sql)?;
+            return Ok(Done::Known(reply));
+        }
+        (Ok(()), Err(error)) => result = Err(BatchError::of_all(error)),
+    }
     for (at, (step, statement)) in batch.steps.iter().zip(statements).enumerate() {
         if result.is_err() {
             break;
@@ -126,19 +176,29 @@ async fn transact(
         }
     }
     let client = &connection.client;
+    if let (Ok(()), Some(claim)) = (&result, claim) {
+        let kept = match (claim.render)(&answers) {
+            Ok(reply) => receipts::keep(client, claim, &reply).await.map(|()| Done::Kept(reply)).map_err(RunError::Sql),
+            Err(error) => Err(error),
+        };
+        match kept {
+            Ok(done) => return Ok(done),
+            Err(error) => result = Err(BatchError::at(batch.steps.len(), error)),
+        }
+    }
     match result {
         Ok(()) if !batch.rollback => {
             // What waited for the end (deferred constraints) fails here, and the transaction is over then.
             let ended = client.batch_execute("COMMIT").await;
-            ended.map(|()| answers).map_err(|e| BatchError::at(batch.steps.len(), error::of(&e)))
+            ended.map(|()| Done::Ran(answers)).map_err(|e| BatchError::at(batch.steps.len(), error::of(&e)))
         }
         Ok(()) => {
             let undone = request::undo(connection).await;
-            undone.map(|()| answers).map_err(|error| BatchError::at(batch.steps.len(), error))
+            undone.map(|()| Done::Ran(answers)).map_err(|error| BatchError::at(batch.steps.len(), error))
         }
         other => {
             client.batch_execute("ROLLBACK").await.map_err(sql)?;
-            other.map(|()| answers)
+            other.map(|()| Done::Ran(answers))
         }
     }
 }

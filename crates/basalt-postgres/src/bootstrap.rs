@@ -37,6 +37,11 @@ const FUNCTIONS: &str = include_str!("bootstrap/functions.sql");
 
 const EVENTS: &str = include_str!("bootstrap/events.sql");
 
+const RECEIPTS: &str = include_str!("bootstrap/receipts.sql");
+
+/// The name of the version that makes the receipts' table.
+const RECEIPTS_TABLE: &str = "receipts";
+
 /// Which of Basalt's own texts were run here.
 const HISTORY: &str = "CREATE TABLE IF NOT EXISTS supabase_migrations.basalt_bootstrap \
      (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
@@ -115,6 +120,7 @@ async fn make(client: &Client, auto_expose: bool) -> Result<(), SqlError> {
             present.run(client, version.sql, is_empty).await?;
         }
         present.run(client, FUNCTIONS, is_empty).await?;
+        client.batch_execute(RECEIPTS).await.map_err(sql)?;
         for (table, column, ty) in COLUMNS {
             client.batch_execute(&format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {column} {ty}")).await.map_err(sql)?;
         }
@@ -222,6 +228,7 @@ async fn upgrade(client: &Client) -> Result<Option<u32>, SqlError> {
         for version in VERSIONS.iter().filter(|version| version.number > done) {
             client.batch_execute(version.sql).await.map_err(sql)?;
         }
+        client.batch_execute(RECEIPTS).await.map_err(sql)?;
         watch_changes(client).await?;
         note_versions(client, 1).await?;
         Ok(Some(last_version()))
@@ -276,6 +283,23 @@ impl PostgresEngine {
             Some(done) if done < last_version() => alone(options, async |client| upgrade(client).await),
             _ => Ok(None),
         }
+    }
+
+    /// Makes the place of receipts in a database that somebody else made: a schema of its own, nothing besides. Not for async code.
+    ///
+    /// # Errors
+    /// PostgreSQL's own. Nothing is kept then.
+    pub fn make_receipts(options: &PostgresOptions) -> Result<(), SqlError> {
+        alone(options, async |client| {
+            in_transaction(client, async |client| {
+                let mut present = Present::default();
+                for version in VERSIONS.iter().filter(|version| version.name == RECEIPTS_TABLE) {
+                    present.run(client, version.sql, false).await?;
+                }
+                client.batch_execute(RECEIPTS).await.map_err(sql)
+            })
+            .await
+        })
     }
 
     /// Gives the login `authenticator` a password. Not for async code.

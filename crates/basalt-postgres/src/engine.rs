@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Claim, Claimed, Engine, EngineFigures, Run, RunError, Work};
 use basalt_plan::dialect::postgres::{self, PgStatement};
 use basalt_types::{SqlError, SqlState};
 use parking_lot::{Mutex, RwLock};
@@ -452,6 +452,10 @@ impl Engine for PostgresEngine {
 
     fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
         Box::pin(self.batch(batch))
+    }
+
+    fn run_claimed(&self, batch: Batch, claim: Claim) -> BoxFuture<'_, Result<Claimed, BatchError>> {
+        Box::pin(self.claimed(batch, claim))
     }
 
     fn run_now(&self, _run: &Run) -> Option<Result<Answer, RunError>> {

@@ -4,7 +4,7 @@ use basalt_types::{SqlError, SqlState};
 use tokio_postgres::error::ErrorPosition;
 
 /// serialization_failure
-const SERIALIZATION_FAILURE: SqlState = SqlState::new(b"40001");
+pub(crate) const SERIALIZATION_FAILURE: SqlState = SqlState::new(b"40001");
 
 /// deadlock_detected
 const DEADLOCK: SqlState = SqlState::new(b"40P01");

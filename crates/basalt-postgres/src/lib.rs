@@ -12,6 +12,7 @@
 //! | `short`, `wire` | the common request with one Sync, over a connection of our own kind; `traces`: what code may leave there |
 //! | `cost` | what a statement is estimated to cost, where that is bounded |
 //! | `batch` | several plans in one transaction |
+//! | `receipts` | what requests with a key of their caller's answered |
 //! | `pool`, `connect` | connections: lanes, limits, waiting, reconnecting, cancelling |
 //! | `pooler`, `replicas` | what stands before the server, and what follows it |
 //! | `own`, `value` | transactions of the services on their own tables |
@@ -38,6 +39,7 @@ mod origins;
 mod own;
 mod pool;
 mod pooler;
+mod receipts;
 mod replicas;
 mod request;
 mod short;

@@ -18,7 +18,7 @@ pub(crate) const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(107867903
 
 /// Schemas that come with PostgreSQL, with Supabase's image or with Basalt; tables elsewhere are the user's.
 const OWN: &str = "'auth', 'storage', 'realtime', '_realtime', 'extensions', 'graphql', 'graphql_public', 'supabase_migrations', \
-     'supabase_functions', 'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
+     'supabase_functions', 'basalt', 'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
 
 /// An error of a text, by name where the server is too old for something in it.
 async fn failed_on(client: &Client, text: &str, failure: &tokio_postgres::Error) -> MigrationError {

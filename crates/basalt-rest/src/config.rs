@@ -50,6 +50,8 @@ pub struct RestConfig {
     pub cursor_key: Option<CursorKey>,
     /// Whether reads have an `ETag`, and are 304 to who has it.
     pub etag: bool,
+    /// What is kept of requests with an `Idempotency-Key`; nothing: they are refused.
+    pub receipts: Option<ReceiptLimits>,
     /// Most rows of a POST with related rows, all tables together.
     pub max_nested_rows: usize,
     /// Most operations of a batch.
@@ -95,6 +97,7 @@ impl Default for RestConfig {
             max_concurrent: Vec::new(),
             cursor_key: None,
             etag: false,
+            receipts: Some(ReceiptLimits::default()),
             max_nested_rows: 1000,
             max_batch_operations: 100,
             max_batch_references: 1000,
@@ -117,6 +120,23 @@ impl RestConfig {
     /// Longest time of a role's statement.
     pub fn timeout_of(&self, role: &str) -> Duration {
         self.timeouts.iter().find(|(name, _)| name == role).map_or(self.default_timeout, |(_, timeout)| *timeout)
+    }
+}
+
+/// Bounds of what is kept of requests with an `Idempotency-Key`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiptLimits {
+    /// How long a receipt counts.
+    pub lifetime: Duration,
+    /// Longest body that is kept, bytes.
+    pub max_body_bytes: usize,
+    /// Most receipts of a caller at a time; `None`: any number. Roles that row policies do not bind are not bounded.
+    pub most: Option<u64>,
+}
+
+impl Default for ReceiptLimits {
+    fn default() -> Self {
+        Self { lifetime: Duration::from_secs(24 * 3600), max_body_bytes: 64 << 10, most: Some(10_000) }
     }
 }
 

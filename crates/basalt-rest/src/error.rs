@@ -120,6 +120,24 @@ pub enum RestError {
     /// More requests at a time than a role may have.
     #[error("too many requests of this role at a time")]
     TooMany,
+    /// An `Idempotency-Key` that is none.
+    #[error("{0}")]
+    Key(&'static str),
+    /// Receipts are not kept here.
+    #[error("{0}")]
+    NoReceipts(String),
+    /// A request with the same key is under way.
+    #[error("a request with this Idempotency-Key is being answered")]
+    KeyInUse,
+    /// The key was used with another request.
+    #[error("this Idempotency-Key was used with another request")]
+    KeyOfAnother,
+    /// The caller has so many receipts already.
+    #[error("too many requests with an Idempotency-Key")]
+    TooManyReceipts(u64),
+    /// `If-Match` does not hold.
+    #[error("the rows are not those that If-Match names")]
+    PreconditionFailed,
     /// A body that is no batch.
     #[error("{0}")]
     Batch(String),
@@ -169,6 +187,11 @@ impl From<RunError> for RestError {
             RunError::NotSingular(rows) => Self::NotSingular(rows),
             RunError::TooManyAffected(rows) => Self::MaxAffected(rows),
             RunError::PutNotSingle => Self::PutPayload,
+            RunError::PreconditionFailed => Self::PreconditionFailed,
+            RunError::KeyInUse => Self::KeyInUse,
+            RunError::KeyOfAnother => Self::KeyOfAnother,
+            RunError::TooManyReceipts(most) => Self::TooManyReceipts(most),
+            RunError::NoReceipts(why) => Self::NoReceipts(why),
             RunError::TooCostly { most, cost } => Self::TooCostly { most, cost },
             RunError::NoReference(why) => Self::Reference(why),
             RunError::OutOfRange { offset, total } => Self::OutOfRange { offset, total },
@@ -220,6 +243,11 @@ impl RestError {
             Self::Cursor(_) => (StatusCode::BAD_REQUEST, "BSLT013"),
             Self::TooCostly { .. } => (StatusCode::BAD_REQUEST, "BSLT014"),
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "BSLT015"),
+            Self::Key(_) | Self::NoReceipts(_) => (StatusCode::BAD_REQUEST, "BSLT016"),
+            Self::KeyInUse => (StatusCode::CONFLICT, "BSLT017"),
+            Self::KeyOfAnother => (StatusCode::UNPROCESSABLE_ENTITY, "BSLT018"),
+            Self::TooManyReceipts(_) => (StatusCode::TOO_MANY_REQUESTS, "BSLT019"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "BSLT020"),
             Self::Batch(_) => (StatusCode::BAD_REQUEST, "BSLT010"),
             Self::Reference(_) => (StatusCode::BAD_REQUEST, "BSLT011"),
             Self::OutOfRange { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "PGRST103"),
@@ -240,6 +268,7 @@ impl RestError {
             Self::TooCostly { most, cost: Some(cost) } => {
                 json!(format!("It is estimated to cost {cost}, and {most} is the most."))
             }
+            Self::TooManyReceipts(most) => json!(format!("{most} of them are remembered at most; they are forgotten as they expire.")),
             Self::TooCostly { most, cost: None } => json!(format!("It was stopped when it had cost {most}.")),
             Self::OutOfRange { offset, total } => {
                 json!(format!("An offset of {offset} was requested, but there are only {total} rows."))
@@ -260,6 +289,9 @@ impl RestError {
             Self::Sql(error) if away(error).is_some() => Json::Null,
             Self::TooCostly { .. } => json!("Filter by indexed columns, select less, or ask page by page."),
             Self::TooMany => json!("Wait for an answer before asking again."),
+            Self::KeyInUse => json!("Wait for its answer, or ask again in a moment."),
+            Self::KeyOfAnother => json!("Give each request a key of its own; repeat a request unchanged."),
+            Self::PreconditionFailed => json!("Read them again: the GET of the same address has their ETag."),
             Self::Sql(error) => json!(error.hint),
             Self::Open(table) => json!(format!(
                 "Run ALTER TABLE {table} ENABLE ROW LEVEL SECURITY and add policies, or set [api] require_rls to false."
@@ -331,7 +363,8 @@ impl RestError {
         } else if status == StatusCode::UNAUTHORIZED && !is_raised {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        let is_later = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        if is_later || matches!(self, Self::KeyInUse) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         for name in more.keys() {

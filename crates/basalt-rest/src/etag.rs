@@ -1,4 +1,4 @@
-//! `ETag`, `If-None-Match` and 304 of reads. Off by default; described in docs/wire/rest-beyond.md.
+//! `ETag`, `If-None-Match` and 304 of reads, and what `If-Match` of a write names. Tags are off by default; described in docs/wire/rest-beyond.md.
 //!
 //! The tag is made of what was answered: the body, its type and the total. It is weak, because it says nothing of how the bytes are
 //! carried. Two equal tags by chance, or made by somebody who writes rows, would show an old answer: hence half of a SHA-256.
@@ -6,7 +6,7 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, VARY,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, Response, StatusCode};
 
@@ -62,6 +62,18 @@ fn tag(response: &Response<Bytes>) -> [u8; TAG_BYTES * 2 + 4] {
         }
     }
     tag
+}
+
+/// Whether an answer is one that `If-Match` names (weak comparison: all our tags are weak). `*`: whether there are rows.
+pub(crate) fn is_matched(asked: &HeaderMap, response: &Response<Bytes>, rows: u64) -> bool {
+    if !matches!(response.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+        return false;
+    }
+    let tag = tag(response);
+    asked.get_all(IF_MATCH).iter().map(HeaderValue::as_bytes).any(|value| match value.trim_ascii() {
+        b"*" => rows > 0,
+        list => list.split(|b| *b == b',').any(|known| known.trim_ascii() != b"*" && names(known, &tag)),
+    })
 }
 
 /// Whether a list of tags names this one. Weak comparison (RFC 9110, section 8.8.3.2): `W/` does not count.

@@ -18,6 +18,7 @@ mod exchange;
 mod handlers;
 mod near;
 mod nested;
+mod once;
 pub mod parse;
 mod plans;
 mod read;
@@ -37,10 +38,10 @@ use basalt_plan::plan::{Action, Literal, Literals, Plan};
 use basalt_types::pg::datetime::SessionZone;
 use basalt_types::{Session, SqlState};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, IF_MATCH, VARY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-pub use config::{OpenApiMode, RestConfig, TxEnd};
+pub use config::{OpenApiMode, ReceiptLimits, RestConfig, TxEnd};
 pub use cursor::CursorKey;
 pub use error::StatusText;
 pub use error::{RestError, role_refused, secret_missing, shorten, token_refused, token_required};
@@ -69,13 +70,14 @@ const STALE_TRIES: usize = 4;
 const LONGEST_CALL: Duration = Duration::from_secs(24 * 3600);
 
 /// The REST surface over an engine.
+#[derive(Clone)]
 pub struct Rest {
     engine: Arc<dyn Engine>,
-    config: RestConfig,
-    plans: Plans,
-    handlers: handlers::Kept,
+    config: Arc<RestConfig>,
+    plans: Arc<Plans>,
+    handlers: Arc<handlers::Kept>,
     /// Requests under way, of the roles that may have so many.
-    running: Vec<(String, usize, AtomicUsize)>,
+    running: Arc<[(String, usize, AtomicUsize)]>,
     /// Unlike any other surface's of this process.
     id: u64,
 }
@@ -133,9 +135,10 @@ impl Asked<'_> {
 impl Rest {
     /// A surface. Plans are made as they are asked for.
     pub fn new(engine: Arc<dyn Engine>, config: RestConfig) -> Self {
-        let plans = Plans::new(config.max_plans);
+        let plans = Arc::new(Plans::new(config.max_plans));
         let running = config.max_concurrent.iter().map(|(role, most)| (role.clone(), *most, AtomicUsize::new(0))).collect();
-        Self { engine, config, plans, handlers: handlers::Kept::new(), running, id: near::next_id() }
+        let handlers = Arc::new(handlers::Kept::new());
+        Self { engine, config: Arc::new(config), plans, handlers, running, id: near::next_id() }
     }
 
     /// Whether answers say how long they took: whoever verified the token then adds [`TokenTime`].
@@ -223,6 +226,23 @@ impl Rest {
     }
 
     async fn answer(
+        &self,
+        prefix: usize,
+        session: &Session,
+        request: &Request<Bytes>,
+        timing: Option<&Timing>,
+    ) -> Result<Response<Bytes>, Error> {
+        match *request.method() {
+            Method::POST if request.headers().contains_key(once::IDEMPOTENCY_KEY) => self.once(prefix, session, request).await,
+            Method::PATCH | Method::PUT | Method::DELETE if request.headers().contains_key(IF_MATCH) => {
+                self.matched(prefix, session, request).await
+            }
+            _ => self.answer_plainly(prefix, session, request, timing).await,
+        }
+    }
+
+    /// Answers a request whose headers ask for nothing around it.
+    async fn answer_plainly(
         &self,
         prefix: usize,
         session: &Session,
@@ -392,7 +412,13 @@ impl Rest {
         let is_near = matches!(ask, Ask::Read(_)) && explain.is_none();
         let mut run = Run { session: session.clone(), plan, literals, payload, limits, rollback, timezone, explain };
         if let Some(exchange) = asked.exchange {
-            return exchange.run(run).await;
+            let answer = exchange.run(run).await?;
+            if exchange.is_alone()
+                && let Some(said) = Said::of(&answer)
+            {
+                let _ = asked.said.set(said);
+            }
+            return Ok(answer);
         }
         for _ in 0..STALE_TRIES {
             let near = if is_near { self.engine.run_now(&run) } else { None };

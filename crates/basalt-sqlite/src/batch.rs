@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use basalt_engine::{Answer, Batch, BatchError, Boxed, RunError};
+use basalt_engine::{Answer, Batch, BatchError, Boxed, Claim, Claimed, RunError, Step};
 use basalt_types::SqlError;
 use tokio::sync::oneshot;
 
@@ -12,22 +12,53 @@ use crate::engine::{CancelOnDrop, LONG_PAYLOAD_BYTES, SqliteEngine, caller};
 use crate::error;
 use crate::programs::Ready;
 use crate::readers::answer;
-use crate::write;
+use crate::{receipts, write};
 
 /// A batch of more steps is committed alone.
 const SHORT_STEPS: usize = 16;
 
 impl SqliteEngine {
     pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<Answer>, BatchError> {
-        let ready: Vec<Ready> = batch
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(at, step)| self.ready(&step.run).map_err(|error| BatchError::at(at, error)))
-            .collect::<Result<_, _>>()?;
+        let ready = self.all_ready(&batch)?;
         if ready.iter().all(|ready| matches!(ready, Ready::Read(_))) {
             return self.read_batch(batch, ready).await;
         }
+        let task = |batch: Batch, ready: Vec<Ready>, place: Arc<AtomicUsize>| -> Task {
+            Arc::new(move |desk| Ok(Box::new(run(desk, &batch, &ready, &place)?) as Boxed))
+        };
+        self.write_batch(batch, ready, task).await
+    }
+
+    /// Runs a batch once for its key.
+    pub(crate) async fn claimed(&self, batch: Batch, claim: Claim) -> Result<Claimed, BatchError> {
+        let ready = self.all_ready(&batch)?;
+        let Some(_held) = self.shared().keys.take(claim.id) else { return Err(BatchError::of_all(RunError::KeyInUse)) };
+        let task = |batch: Batch, ready: Vec<Ready>, place: Arc<AtomicUsize>| -> Task {
+            Arc::new(move |desk| {
+                if let Some(reply) = receipts::find(desk, &claim)? {
+                    return Ok(Box::new(Claimed::Known(reply)) as Boxed);
+                }
+                let answers = run(desk, &batch, &ready, &place)?;
+                let reply = (claim.render)(&answers)?;
+                receipts::keep(desk, &claim, &reply)?;
+                Ok(Box::new(Claimed::Ran(reply)) as Boxed)
+            })
+        };
+        self.write_batch(Batch { rollback: false, ..batch }, ready, task).await
+    }
+
+    fn all_ready(&self, batch: &Batch) -> Result<Vec<Ready>, BatchError> {
+        let ready = |(at, step): (usize, &Step)| self.ready(&step.run).map_err(|error| BatchError::at(at, error));
+        batch.steps.iter().enumerate().map(ready).collect()
+    }
+
+    /// Has the writer do what is made of a batch, and waits for its commit.
+    async fn write_batch<T: 'static>(
+        &self,
+        batch: Batch,
+        ready: Vec<Ready>,
+        task: impl FnOnce(Batch, Vec<Ready>, Arc<AtomicUsize>) -> Task,
+    ) -> Result<T, BatchError> {
         let payload: usize = batch.steps.iter().filter_map(|step| step.run.payload.as_ref()).map(|bytes| bytes.len()).sum();
         let is_long = payload > LONG_PAYLOAD_BYTES || batch.steps.len() > SHORT_STEPS;
         let kind = if is_long { Kind::Long } else { Kind::Short };
@@ -36,13 +67,12 @@ impl SqliteEngine {
         let terms = Terms { rollback: batch.rollback, who, max_cost, ..Terms::new(kind, batch.deadline) };
         // Which step runs, told across the closure's repetitions: the last one counts.
         let place = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&place);
-        let task: Task = Arc::new(move |desk| Ok(Box::new(run(desk, &batch, &ready, &seen)?) as Boxed));
+        let task = task(batch, ready, Arc::clone(&place));
         let waiting = self.queue().submit(task, terms).map_err(BatchError::of_all)?;
         let failed = |error| BatchError::at(place.load(Ordering::Relaxed), error);
         let boxed = waiting.await.map_err(|_| BatchError::of_all(error::closing()))?.map_err(failed)?;
         boxed
-            .downcast::<Vec<Answer>>()
+            .downcast::<T>()
             .map(|b| *b)
             .map_err(|_| BatchError::of_all(SqlError::internal("a batch answered with another value")))
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Engine, EngineFigures, Explain, Run, RunError, Work};
+use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Claim, Claimed, Engine, EngineFigures, Explain, Run, RunError, Work};
 use basalt_types::{Session, SqlError};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use crate::own::Own;
 use crate::programs::{Programs, Ready};
 use crate::readers::Readers;
 use crate::readers::answer::{self, Early};
+use crate::receipts::Keys;
 use crate::sequences::Sequences;
 use crate::shared::{Counters, Shared};
 use crate::{migrate, refusal, store, write};
@@ -74,6 +75,7 @@ impl SqliteEngine {
             is_foreign: AtomicBool::new(false),
             wal_pages: AtomicU64::new(0),
             counters: Counters::default(),
+            keys: Keys::default(),
         });
         let readers = Readers::start(Arc::clone(&shared))?;
         let queue = CommitQueue::start(writer, Arc::clone(&shared), Arc::clone(&readers))?;
@@ -274,6 +276,10 @@ impl Engine for SqliteEngine {
 
     fn run_batch(&self, batch: Batch) -> BoxFuture<'_, Result<Vec<Answer>, BatchError>> {
         Box::pin(self.batch(batch))
+    }
+
+    fn run_claimed(&self, batch: Batch, claim: Claim) -> BoxFuture<'_, Result<Claimed, BatchError>> {
+        Box::pin(self.claimed(batch, claim))
     }
 
     fn run_now(&self, run: &Run) -> Option<Result<Answer, RunError>> {

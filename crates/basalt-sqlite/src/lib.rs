@@ -22,6 +22,7 @@
 //! | `store`, `sequences` | the catalog and the counters in the file |
 //! | `schema`, `migrate` | DDL in the file; migrations, history, seeds, Basalt's own tables |
 //! | `bulk` | whole tables in and out, for `basalt copy` |
+//! | `receipts` | what requests with a key of their caller's answered |
 //! | `integrity` | whether the file is sound |
 //! | `functions` | the functions and collations that generated SQL calls |
 //! | `keys`, `error`, `names` | which constraint failed; SQLite's failures as SQLSTATEs; names in the file |
@@ -50,6 +51,7 @@ mod own;
 mod plpgsql;
 mod programs;
 mod readers;
+mod receipts;
 mod refusal;
 #[allow(dead_code)] // the languages of routines take it into use
 mod routine;

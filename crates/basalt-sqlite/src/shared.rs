@@ -9,6 +9,7 @@ use basalt_catalog::Catalog;
 use crate::functions::Services;
 use crate::options::SqliteOptions;
 use crate::programs::Programs;
+use crate::receipts::Keys;
 use crate::sequences::Sequences;
 
 /// Counters since start, for monitoring.
@@ -45,4 +46,6 @@ pub(crate) struct Shared {
     /// Pages in the WAL after the last commit.
     pub(crate) wal_pages: AtomicU64,
     pub(crate) counters: Counters,
+    /// Of requests with a key of their caller's.
+    pub(crate) keys: Keys,
 }

@@ -196,6 +196,9 @@ fn prepare(
                 refuse_unusable(examined)?;
                 if let Some(version) = PostgresEngine::upgrade(options, examined).map_err(told)? {
                     tracing::info!("the services' tables are now of version {version}");
+                } else if when == Some(When::On) && !examined.has_receipts {
+                    // Somebody else's database gets nothing unasked.
+                    PostgresEngine::make_receipts(options).map_err(told)?;
                 }
             }
             // A database that only has what Basalt or Supabase put there is as good as empty.

@@ -15,6 +15,8 @@ pub struct Examined {
     pub has_user_tables: bool,
     /// The last version of Basalt's own tables that was made here; `None` where they are somebody else's, or there are none.
     pub version: Option<u32>,
+    /// Whether there is a place for the receipts of requests with a key.
+    pub has_receipts: bool,
     /// The admin login.
     pub login: String,
     /// What the admin login may not do that Basalt needs, with the statement that lets it.
@@ -75,6 +77,9 @@ const HAS_TABLES: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
      WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' \
      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
          AND d.objid = c.oid AND d.deptype = 'e'))";
+
+const HAS_RECEIPTS: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n \
+     ON n.oid = c.relnamespace WHERE n.nspname = 'basalt' AND c.relname = 'receipts')";
 
 /// What the services do with their tables, asked of the login that does it; and the roles that requests take.
 const REFUSED: &str = "SELECT format('reading and writing %s', o.name), \
@@ -141,6 +146,7 @@ async fn within(client: &Client) -> Result<Examined, SqlError> {
         found,
         has_user_tables: tables > 0,
         version: version(client).await?,
+        has_receipts: get(&client.query_one(HAS_RECEIPTS, &[]).await.map_err(sql)?, 0)?,
         login: get(&login, 0)?,
         refusals,
         can_make_event_triggers: get(&login, 1)?,

@@ -36,7 +36,7 @@ const LOCK: &str = "SET lock_timeout = '15s'; SELECT pg_catalog.pg_advisory_lock
 
 /// Schemas whose tables other programs keep, or Basalt itself.
 const NOT_COPIED: &str = "'_realtime', 'extensions', 'graphql', 'graphql_public', 'supabase_migrations', 'supabase_functions', \
-     'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
+     'basalt', 'basalt_copy', 'vault', 'pgsodium', 'pgsodium_masks', 'net', 'cron', 'pgbouncer', 'pg_catalog', 'information_schema'";
 
 /// Tables in which the services of Supabase's own stack note the versions of their schemas.
 const VERSIONS_OF_SERVICES: &str =
@@ -203,7 +203,7 @@ impl Bulk for PostgresBulk {
         let found = self.texts(&format!(
             "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND (c.relkind = 'f' OR n.nspname IN ({NOT_COPIED})) \
-             AND n.nspname NOT IN ('supabase_migrations', 'basalt_copy', 'pg_catalog', 'information_schema') \
+             AND n.nspname NOT IN ('supabase_migrations', 'basalt', 'basalt_copy', 'pg_catalog', 'information_schema') \
              AND c.relname NOT IN ('schema_migrations', 'migrations') \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass \
                  AND d.objid = c.oid AND d.deptype = 'e' AND n.nspname = 'extensions') \

@@ -59,7 +59,7 @@ fn what_basalt_made_earlier_is_brought_to_this_version() {
     let options = database(&server, "app");
     PostgresEngine::bootstrap(&options, false).expect("makes it");
     let look = || PostgresEngine::look(&options).expect("looks");
-    assert_eq!((look().version, look().refusals), (Some(5), Vec::new()));
+    assert_eq!((look().version, look().refusals), (Some(6), Vec::new()));
     // As the version of three texts left it, with and without the table that counts them.
     let older = "drop table auth.mfa_challenges, auth.mfa_factors, auth.one_time_tokens, auth.saml_relay_states, auth.flow_state,
             auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages;
@@ -71,7 +71,7 @@ fn what_basalt_made_earlier_is_brought_to_this_version() {
         server.connect("app", SUPERUSER).and_then(|mut c| c.batch(&format!("{older} {count}"))).expect("goes back");
         assert_eq!(look().version, Some(3));
         assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(Some(5)));
-        assert_eq!(look().version, Some(5));
+        assert_eq!(look().version, Some(6));
         assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(None));
         let sql = "select count(*)::text from auth.mfa_factors, auth.one_time_tokens, realtime.messages, storage.objects where path_tokens is null";
         server.connect("app", SUPERUSER).and_then(|mut c| c.query_text(sql, &[])).expect("they are there");
@@ -98,7 +98,7 @@ fn what_is_missing_is_made_and_what_is_there_stays() {
     assert_eq!(PostgresEngine::examine(&options), Ok(Found::Lacking(lacks)));
     PostgresEngine::bootstrap(&options, true).expect("makes what is missing");
     let examined = PostgresEngine::look(&options).expect("looks");
-    assert_eq!((&examined.found, examined.contents.users, examined.version), (&Found::Complete, Some(1), Some(5)));
+    assert_eq!((&examined.found, examined.contents.users, examined.version), (&Found::Complete, Some(1), Some(6)));
     let asked = "select coalesce(auth.uid()::text, 'theirs'), (to_regclass('auth.users_instance_id_idx') is null)::text, \
          (select relrowsecurity::text from pg_class where oid = 'storage.buckets'::regclass), \
          (select relrowsecurity::text from pg_class where oid = 'auth.mfa_amr_claims'::regclass)";

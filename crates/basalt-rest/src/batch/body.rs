@@ -14,7 +14,7 @@ use crate::error::RestError as Error;
 use crate::parse::media::{self, BodyType};
 
 /// One request of a batch.
-pub(super) struct Operation {
+pub(crate) struct Operation {
     pub(super) id: Option<String>,
     method: Method,
     uri: Uri,

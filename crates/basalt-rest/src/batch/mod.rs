@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use basalt_engine::batch::{Fill, Verify};
-use basalt_engine::{Batch, BatchError, Run, RunError, Step};
+use basalt_engine::{Answer, Batch, BatchError, Run, RunError, Step};
 use basalt_plan::plan::Literal;
 use basalt_types::{Session, SqlError};
 use bytes::Bytes;
@@ -23,19 +23,20 @@ use serde_json::json;
 
 use crate::error::RestError as Error;
 use crate::exchange::{Exchange, Wanted};
+use crate::parse::range::Page;
 use crate::parse::prefer::Preferences;
 use crate::parse::range;
 use crate::{PREFERENCE_APPLIED, Rest, STALE_TRIES, VARIES, put};
-use body::Operation;
+pub(crate) use body::Operation;
 use reference::{Results, Template, list, scalar};
 
 /// Longest text that a reference may put into a filter, bytes: about what an address could have held.
 const LONGEST_FILTER: usize = 8 << 10;
 
-type Answering<'r> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Error>> + Send + 'r>>;
+pub(crate) type Answering<'r> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Error>> + Send + 'r>>;
 
-/// An operation under way.
-struct Begun<'r> {
+/// A request under way.
+pub(crate) struct Begun<'r> {
     exchange: Arc<Exchange>,
     answering: Answering<'r>,
     /// It ended without running anything.
@@ -43,18 +44,23 @@ struct Begun<'r> {
 }
 
 /// Why a batch was not kept, and which of its operations is to blame.
-struct Failed {
-    at: Option<usize>,
-    error: Error,
+pub(crate) struct Failed {
+    pub(crate) at: Option<usize>,
+    pub(crate) error: Error,
+}
+
+/// Operations under way, and what they want run.
+pub(crate) struct Operations<'r> {
+    begun: Vec<Begun<'r>>,
+    pub(crate) steps: Vec<Step>,
+    /// Which step is an operation's; an operation that runs nothing has none.
+    places: Arc<[Option<usize>]>,
 }
 
 impl Rest {
     /// Answers `POST /-/batch`.
     pub(crate) async fn batch(&self, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
-        if *request.method() != Method::POST {
-            return Err(Error::Method(request.method().to_string()));
-        }
-        let operations = body::read(request, &self.config)?;
+        let operations = self.operations(request)?;
         let preferences = Preferences::of(request.headers());
         let rollback = self.config.tx_end.rolls_back(preferences.rollback);
         for _ in 0..STALE_TRIES {
@@ -73,6 +79,14 @@ impl Rest {
         Err(Error::Stale)
     }
 
+    /// Reads a batch's operations.
+    pub(crate) fn operations(&self, request: &Request<Bytes>) -> Result<Vec<Operation>, Error> {
+        if *request.method() != Method::POST {
+            return Err(Error::Method(request.method().to_string()));
+        }
+        body::read(request, &self.config)
+    }
+
     async fn run_operations(
         &self,
         session: &Session,
@@ -80,6 +94,23 @@ impl Rest {
         operations: &[Operation],
         rollback: bool,
     ) -> Result<Vec<Response<Bytes>>, Failed> {
+        let mut under_way = self.begin_operations(session, request, operations)?;
+        let limits = self.limits(session);
+        let steps = std::mem::take(&mut under_way.steps);
+        let batch = Batch { steps, deadline: limits.deadline, max_response_bytes: limits.max_response_bytes, rollback };
+        match self.engine.run_batch(batch).await {
+            Ok(answers) => under_way.end(answers),
+            Err(failed) => Err(under_way.failed(failed)),
+        }
+    }
+
+    /// Lets the operations go on up to where they would run something.
+    pub(crate) fn begin_operations<'r>(
+        &'r self,
+        session: &'r Session,
+        request: &Request<Bytes>,
+        operations: &[Operation],
+    ) -> Result<Operations<'r>, Failed> {
         let mut begun = Vec::with_capacity(operations.len());
         let mut wanted = Vec::with_capacity(operations.len());
         for (at, operation) in operations.iter().enumerate() {
@@ -87,15 +118,11 @@ impl Rest {
             let asked = operation.request(request);
             let exchange = Arc::new(Exchange::default());
             let place = Arc::clone(&exchange);
-            let mut answering: Answering<'_> =
+            let answering: Answering<'_> =
                 Box::pin(async move { self.answer_one(0, session, &asked, (None, Some(&place))).await });
-            let done = polled(&mut answering).transpose().map_err(failed)?;
-            let run = exchange.take();
-            if done.is_none() && run.is_none() {
-                return Err(failed(Error::Sql(SqlError::internal("a request of a batch waits for something else"))));
-            }
+            let (one, run) = Begun::begin(exchange, answering).map_err(failed)?;
             wanted.push(run);
-            begun.push(Begun { exchange, answering, done });
+            begun.push(one);
         }
         let mut count = 0;
         let places: Arc<[Option<usize>]> = wanted
@@ -106,39 +133,21 @@ impl Rest {
                 wanted.as_ref().map(|_| place)
             })
             .collect();
-        let limits = self.limits(session);
         let mut steps = Vec::with_capacity(count);
         for (at, (wanted, operation)) in wanted.into_iter().zip(operations).enumerate() {
             let Some(wanted) = wanted else { continue };
             steps.push(self.step(wanted, operation, &places).map_err(|error| Failed { at: Some(at), error })?);
         }
-        let batch = Batch { steps, deadline: limits.deadline, max_response_bytes: limits.max_response_bytes, rollback };
-        let answers = self.engine.run_batch(batch).await.map_err(|BatchError { at, error }| Failed {
-            // From the step to its operation; what failed in the end is nobody's.
-            at: at.and_then(|step| places.iter().position(|place| *place == Some(step))),
-            error: error.into(),
-        })?;
-        for (begun, answer) in begun.iter().filter(|begun| begun.done.is_none()).zip(answers) {
-            begun.exchange.answer(answer);
-        }
-        begun.into_iter().enumerate().map(|(at, begun)| begun.end().map_err(|error| Failed { at: Some(at), error })).collect()
+        Ok(Operations { begun, steps, places })
     }
 
     /// What the engine is to do for an operation.
     fn step(&self, wanted: Wanted, operation: &Operation, places: &Arc<[Option<usize>]>) -> Result<Step, Error> {
-        let Wanted { run, page } = wanted;
-        // What is to be taken back although it went well is refused by its number of rows: no operation may ask for more.
-        let taken_back: Option<Verify> = (run.rollback && !self.config.tx_end.rolls_back(None))
-            .then(|| -> Verify { Arc::new(|answer| Err(RunError::TooManyAffected(answer.rows))) });
-        let verify: Option<Verify> = page.map(|page| -> Verify {
-            Arc::new(move |answer| match range::status(page, answer.rows, answer.total) {
-                StatusCode::RANGE_NOT_SATISFIABLE => {
-                    Err(RunError::OutOfRange { offset: page.offset, total: answer.total.unwrap_or(0) })
-                }
-                _ => Ok(()),
-            })
-        });
-        let verify = verify.or(taken_back);
+        let Wanted { mut steps, page } = wanted;
+        let (Some(Step { run, .. }), true) = (steps.pop(), steps.is_empty()) else {
+            return Err(Error::Sql(SqlError::internal("an operation runs one statement")));
+        };
+        let verify = verify(&run, page, self.config.tx_end.rolls_back(None));
         let mut fills: Vec<(usize, String, Template)> = Vec::new();
         for (name, template) in &operation.values {
             let is_it = |literal: &Literal| match literal {
@@ -185,7 +194,7 @@ impl Rest {
     }
 
     /// The answer of a batch of which nothing was kept: the error as that of a request alone, with the operation's name.
-    fn blamed(
+    pub(crate) fn blamed(
         &self,
         session: &Session,
         request: &Request<Bytes>,
@@ -202,9 +211,58 @@ impl Rest {
     }
 }
 
-impl Begun<'_> {
+/// What a request's own answer must be like. `is_taken_back`: the whole transaction is, so that its statement's bound is not why.
+pub(crate) fn verify(run: &Run, page: Option<Page>, is_taken_back: bool) -> Option<Verify> {
+    // What is to be taken back although it went well is refused by its number of rows.
+    let refused = (run.rollback && !is_taken_back)
+        .then(|| -> Verify { Arc::new(|answer: &Answer| Err(RunError::TooManyAffected(answer.rows))) });
+    let in_range = page.map(|page| -> Verify {
+        Arc::new(move |answer: &Answer| match range::status(page, answer.rows, answer.total) {
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                Err(RunError::OutOfRange { offset: page.offset, total: answer.total.unwrap_or(0) })
+            }
+            _ => Ok(()),
+        })
+    });
+    in_range.or(refused)
+}
+
+impl Operations<'_> {
+    /// The responses, once all has run.
+    pub(crate) fn end(self, answers: Vec<Answer>) -> Result<Vec<Response<Bytes>>, Failed> {
+        for (begun, answer) in self.begun.iter().filter(|begun| begun.done.is_none()).zip(answers) {
+            begun.exchange.answer(Ok(vec![answer]));
+        }
+        let begun = self.begun.into_iter().enumerate();
+        begun.map(|(at, begun)| begun.end().map_err(|error| Failed { at: Some(at), error })).collect()
+    }
+
+    /// Which operation is to blame.
+    pub(crate) fn failed(&self, BatchError { at, error }: BatchError) -> Failed {
+        // From the step to its operation; what failed in the end is nobody's.
+        let at = at.and_then(|step| self.places.iter().position(|place| *place == Some(step)));
+        Failed { at, error: error.into() }
+    }
+}
+
+impl<'r> Begun<'r> {
+    /// Lets a request go on up to where it would run something, and says what.
+    pub(crate) fn begin(exchange: Arc<Exchange>, mut answering: Answering<'r>) -> Result<(Self, Option<Wanted>), Error> {
+        let done = polled(&mut answering).transpose()?;
+        let wanted = exchange.take();
+        if done.is_none() && wanted.is_none() {
+            return Err(Error::Sql(SqlError::internal("a request of a batch waits for something else")));
+        }
+        Ok((Self { exchange, answering, done }, wanted))
+    }
+
+    /// Gives it its answers, or what it failed with.
+    pub(crate) fn answer(&self, answers: Result<Vec<Answer>, BatchError>) {
+        self.exchange.answer(answers);
+    }
+
     /// The response, once the answer is there.
-    fn end(mut self) -> Result<Response<Bytes>, Error> {
+    pub(crate) fn end(mut self) -> Result<Response<Bytes>, Error> {
         if let Some(done) = self.done {
             return Ok(done);
         }
@@ -222,7 +280,7 @@ fn polled(answering: &mut Answering<'_>) -> Option<Result<Response<Bytes>, Error
 }
 
 /// The answer of a batch that was kept.
-fn listed(operations: &[Operation], responses: &[Response<Bytes>]) -> Response<Bytes> {
+pub(crate) fn listed(operations: &[Operation], responses: &[Response<Bytes>]) -> Response<Bytes> {
     let mut out = String::with_capacity(64 + responses.iter().map(|r| r.body().len() + 256).sum::<usize>());
     out.push_str("{\"results\":[");
     for (at, (operation, response)) in operations.iter().zip(responses).enumerate() {

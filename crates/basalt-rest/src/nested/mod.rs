@@ -47,7 +47,7 @@ impl Rest {
         if asked.headers.get(NESTED).is_none_or(|value| value != "insert") {
             return Err(Error::Nested("The header Basalt-Nested knows the word insert alone".to_owned()));
         }
-        if asked.exchange.is_some() {
+        if asked.exchange.is_some_and(|exchange| !exchange.is_alone()) {
             return Err(Error::Nested("Related rows cannot be inserted in a part of a batch".to_owned()));
         }
         if media::body_type(asked.headers)? != BodyType::Json {
@@ -68,7 +68,11 @@ impl Rest {
                 max_response_bytes: limits.max_response_bytes,
                 rollback: self.config.tx_end.rolls_back(asked.preferences.rollback),
             };
-            let answers = match self.engine.run_batch(batch).await {
+            let ran = match asked.exchange {
+                Some(exchange) => exchange.run_steps(batch.steps).await,
+                None => self.engine.run_batch(batch).await,
+            };
+            let answers = match ran {
                 Ok(answers) => answers,
                 Err(BatchError { error: RunError::StalePlan, .. }) => continue,
                 Err(BatchError { at, error }) => {

@@ -28,6 +28,7 @@ pub const VERSIONS: &[Version] = &[
     Version { number: 3, name: "storage", sql: include_str!("0003_storage.sql") },
     Version { number: 4, name: "auth_rest", sql: include_str!("0004_auth_rest.sql") },
     Version { number: 5, name: "realtime", sql: include_str!("0005_realtime.sql") },
+    Version { number: 6, name: "receipts", sql: include_str!("0006_receipts.sql") },
 ];
 
 /// The default privileges of new objects in `public`, by `[api] auto_expose_new_tables`.

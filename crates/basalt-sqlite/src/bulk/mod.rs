@@ -158,10 +158,10 @@ impl SqliteEngine {
     }
 }
 
-/// The history, which migrations write, and what Supabase's services note of their own schemas.
+/// The history, which migrations write, receipts, which are of one database, and what Supabase's services note of their own schemas.
 fn is_bookkeeping(table: &BulkTable) -> bool {
     let is_service = matches!(table.schema.as_str(), "auth" | "storage" | "realtime");
-    table.schema == "supabase_migrations"
+    matches!(table.schema.as_str(), "supabase_migrations" | "basalt")
         || (is_service && matches!(table.name.as_str(), "schema_migrations" | "migrations" | "instances"))
 }
 

@@ -18,6 +18,7 @@ const OWN: &[&str] = &[
     "graphql_public",
     "supabase_migrations",
     "vault",
+    "basalt",
     "pg_catalog",
     "information_schema",
 ];

@@ -174,7 +174,7 @@ fn a_file_of_an_older_bootstrap_gets_the_rest() {
     let db = db();
     db.must(
         "drop table auth.mfa_challenges, auth.mfa_factors, auth.one_time_tokens, auth.saml_relay_states, auth.flow_state,
-            auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages;
+            auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages, basalt.receipts;
          drop type auth.factor_type; drop type auth.factor_status; drop type auth.code_challenge_method; drop type auth.one_time_token_type;
          alter table storage.objects drop column path_tokens;
          insert into storage.buckets (id, name) values ('b', 'b'); insert into storage.objects (bucket_id, name) values ('b', 'x/y/z.png')",
@@ -202,7 +202,7 @@ fn a_file_of_an_older_bootstrap_gets_the_rest() {
     assert_eq!(parts, r#"["x","y","z.png"]"#);
     let version: i64 =
         file.query_row("SELECT value FROM basalt_meta WHERE key = 'bootstrap_version'", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 5);
+    assert_eq!(version, 6);
 }
 
 #[test]

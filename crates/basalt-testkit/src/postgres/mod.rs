@@ -20,13 +20,15 @@ pub use server::{Ending, PrivatePostgres, Setup, StartError};
 /// What a Supabase project's database has before any migration: roles, schemas, default privileges, `auth` and `storage` tables
 /// and functions. Run in this order by the superuser on an empty database. Tables and functions are those that Basalt itself makes;
 /// what stands around them is written for tests, after the documented contract of those objects.
-pub const BOOTSTRAP: [&str; 7] = [
+pub const BOOTSTRAP: [&str; 9] = [
     include_str!("before.sql"),
     include_str!("../../../basalt-sql/src/bootstrap/0002_auth.sql"),
     include_str!("../../../basalt-sql/src/bootstrap/0003_storage.sql"),
     include_str!("../../../basalt-sql/src/bootstrap/0004_auth_rest.sql"),
     include_str!("../../../basalt-sql/src/bootstrap/0005_realtime.sql"),
+    include_str!("../../../basalt-sql/src/bootstrap/0006_receipts.sql"),
     include_str!("../../../basalt-postgres/src/bootstrap/functions.sql"),
+    include_str!("../../../basalt-postgres/src/bootstrap/receipts.sql"),
     include_str!("after.sql"),
 ];
 
