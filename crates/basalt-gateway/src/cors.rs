@@ -18,7 +18,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "content-range, location, x-total-count, link, x-supabase-api-version, x-sb-error-code, sb-request-id, preference-applied, content-location, \
-     content-encoding, date, retry-after, proxy-status, etag, basalt-next-cursor, basalt-previous-cursor",
+     content-encoding, date, retry-after, proxy-status, etag, idempotency-replayed, idempotency-body, basalt-next-cursor, basalt-previous-cursor",
 );
 
 /// Whether a request is a preflight: answered here, without asking any surface.

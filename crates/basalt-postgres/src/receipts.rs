@@ -105,6 +105,7 @@ fn no_place(error: tokio_postgres::Error) -> RunError {
         return RunError::Sql(error);
     }
     RunError::NoReceipts(
-        "This database has no place for receipts: whoever runs the server starts it once with --bootstrap on, as the owner".to_owned(),
+        "This database has no place for receipts: whoever runs the server starts it once with --bootstrap on, as the owner"
+            .to_owned(),
     )
 }

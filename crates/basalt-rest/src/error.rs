@@ -268,7 +268,9 @@ impl RestError {
             Self::TooCostly { most, cost: Some(cost) } => {
                 json!(format!("It is estimated to cost {cost}, and {most} is the most."))
             }
-            Self::TooManyReceipts(most) => json!(format!("{most} of them are remembered at most; they are forgotten as they expire.")),
+            Self::TooManyReceipts(most) => {
+                json!(format!("{most} of them are remembered at most; they are forgotten as they expire."))
+            }
             Self::TooCostly { most, cost: None } => json!(format!("It was stopped when it had cost {most}.")),
             Self::OutOfRange { offset, total } => {
                 json!(format!("An offset of {offset} was requested, but there are only {total} rows."))

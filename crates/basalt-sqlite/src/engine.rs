@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use basalt_catalog::Catalog;
-use basalt_engine::{Answer, Batch, BatchError, BoxFuture, Boxed, Claim, Claimed, Engine, EngineFigures, Explain, Run, RunError, Work};
+use basalt_engine::{
+    Answer, Batch, BatchError, BoxFuture, Boxed, Claim, Claimed, Engine, EngineFigures, Explain, Run, RunError, Work,
+};
 use basalt_types::{Session, SqlError};
 use tokio::sync::oneshot;
 

@@ -33,7 +33,9 @@ pub(crate) struct KeyInUse<'k>(&'k Keys, [u8; 32]);
 impl Keys {
     /// Takes a key, unless it is in use.
     pub(crate) fn take(&self, id: [u8; 32]) -> Option<KeyInUse<'_>> {
-        self.0.lock().insert(id).then_some(KeyInUse(self, id))
+        let is_free = self.0.lock().insert(id);
+        // Made only where it was free: it gives the key back when it is dropped.
+        is_free.then(|| KeyInUse(self, id))
     }
 }
 
@@ -57,7 +59,8 @@ pub(crate) fn find(desk: &Desk<'_>, claim: &Claim) -> Result<Option<Reply>, RunE
     if let Some(row) = own.query(FIND, &[blob(&claim.id), now.clone()])?.rows.pop() {
         let mut row = row.into_iter();
         let (request, status, headers, body) = (row.next(), row.next(), row.next(), row.next());
-        let (Some(Value::Blob(request)), Some(Value::Int(status)), Some(Value::Text(headers))) = (request, status, headers) else {
+        let (Some(Value::Blob(request)), Some(Value::Int(status)), Some(Value::Text(headers))) = (request, status, headers)
+        else {
             return Err(SqlError::internal("a receipt cannot be read").into());
         };
         let body = body.and_then(|body| if let Value::Blob(body) = body { Some(body) } else { None });
@@ -92,4 +95,3 @@ pub(crate) fn keep(desk: &Desk<'_>, claim: &Claim, reply: &Reply) -> Result<(), 
     desk.note_write();
     Ok(())
 }
-

@@ -118,7 +118,9 @@ async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, eng
         settings.external_url = settings.external_url.replace(&settings.listen.to_string(), &address.to_string());
         settings.listen = address;
     }
-    let gateway = Arc::new(gateway(&settings, secrets, Arc::clone(&engine)));
+    let (gateway, rest) = gateway(&settings, secrets, Arc::clone(&engine));
+    let gateway = Arc::new(gateway);
+    tokio::spawn(sweep(rest));
     let control = {
         let (engine, project, settings) = (Arc::clone(&engine), project.clone(), settings.clone());
         control::listen(&state, move |question| match question {
@@ -144,7 +146,19 @@ async fn serve(project: &Project, mut settings: Settings, secrets: &Secrets, eng
     Ok(())
 }
 
-fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) -> Gateway {
+/// Forgets what has expired, as long as the server runs.
+async fn sweep(rest: Rest) {
+    loop {
+        match rest.sweep().await {
+            Ok(0) => {}
+            Ok(swept) => tracing::debug!(swept, "receipts have expired"),
+            Err(error) => tracing::warn!(%error, "expired receipts stay where they are"),
+        }
+        tokio::time::sleep(Rest::SWEEP_EVERY).await;
+    }
+}
+
+fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) -> (Gateway, Rest) {
     let catalog = engine.catalog();
     let allowed_roles = catalog.role("authenticator").map(|r| r.member_of.clone()).unwrap_or_default();
     let engine: Arc<dyn Engine> = engine;
@@ -179,31 +193,35 @@ fn gateway(settings: &Settings, secrets: &Secrets, engine: Arc<dyn Database>) ->
         allowed_roles,
         ..GatewayConfig::default()
     };
-    Gateway::new(config, Arc::new(secrets.keys.clone()), verifier, clock, Surfaces { rest, auth, engine })
-}
-
-/// The bounds of anon and authenticated that are set.
-fn of_roles<T: PartialEq + Copy>(bounds: [T; 2], unset: T) -> Vec<(String, T)> {
-    let named = ["anon", "authenticated"].into_iter().zip(bounds);
-    named.filter(|(_, bound)| *bound != unset).map(|(role, bound)| (role.to_owned(), bound)).collect()
+    let surfaces = Surfaces { rest: rest.clone(), auth, engine };
+    (Gateway::new(config, Arc::new(secrets.keys.clone()), verifier, clock, surfaces), rest)
 }
 
 fn rest_config(settings: &Settings) -> RestConfig {
-    let [anon, authenticated, others] = settings.timeouts;
+    let (limits, beyond) = (&settings.role_limits, &settings.beyond);
     RestConfig {
         schemas: settings.schemas.clone(),
         extra_search_path: settings.extra_search_path.clone(),
         max_rows: settings.max_rows,
         require_rls: settings.require_rls,
         max_response_bytes: settings.max_response_bytes,
-        timeouts: vec![("anon".to_owned(), anon), ("authenticated".to_owned(), authenticated)],
-        default_timeout: others,
-        max_costs: of_roles(settings.role_limits.max_costs, 0),
-        max_concurrent: of_roles(settings.role_limits.max_concurrent, 0),
-        etag: settings.beyond.etag,
-        max_nested_rows: settings.beyond.nested_max_rows,
-        max_batch_operations: settings.beyond.batch_max_operations,
-        max_batch_bytes: settings.beyond.batch_max_bytes,
+        timeouts: limits.timeouts.clone(),
+        default_timeout: limits.other_timeout,
+        max_costs: limits.max_costs.clone(),
+        max_concurrent: limits.max_concurrent.clone(),
+        etag: beyond.etag,
+        receipts: beyond.receipts,
+        max_nested_rows: beyond.nested_max_rows,
+        max_batch_operations: beyond.batch_max_operations,
+        max_batch_bytes: beyond.batch_max_bytes,
+        aggregates: beyond.aggregates,
+        plan_enabled: beyond.plan_enabled,
+        tx_end: beyond.tx_end,
+        server_timing: beyond.server_timing,
+        openapi_mode: beyond.openapi_mode,
+        openapi_roles: beyond.openapi_roles.clone(),
+        openapi_security: beyond.openapi_security,
+        openapi_server: beyond.openapi_server.clone(),
         ..RestConfig::default()
     }
 }

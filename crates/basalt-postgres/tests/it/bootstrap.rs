@@ -64,13 +64,13 @@ fn what_basalt_made_earlier_is_brought_to_this_version() {
     let older = "drop table auth.mfa_challenges, auth.mfa_factors, auth.one_time_tokens, auth.saml_relay_states, auth.flow_state,
             auth.sso_domains, auth.saml_providers, auth.sso_providers, auth.instances, auth.schema_migrations, realtime.messages;
          drop type auth.factor_type, auth.factor_status, auth.code_challenge_method, auth.one_time_token_type;
-         alter table storage.objects drop column path_tokens;";
+         alter table storage.objects drop column path_tokens; drop schema basalt cascade;";
     for count in
         ["delete from supabase_migrations.basalt_bootstrap where version > 3", "drop table supabase_migrations.basalt_bootstrap"]
     {
         server.connect("app", SUPERUSER).and_then(|mut c| c.batch(&format!("{older} {count}"))).expect("goes back");
         assert_eq!(look().version, Some(3));
-        assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(Some(5)));
+        assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(Some(6)));
         assert_eq!(look().version, Some(6));
         assert_eq!(PostgresEngine::upgrade(&options, &look()), Ok(None));
         let sql = "select count(*)::text from auth.mfa_factors, auth.one_time_tokens, realtime.messages, storage.objects where path_tokens is null";

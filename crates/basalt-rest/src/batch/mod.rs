@@ -23,9 +23,9 @@ use serde_json::json;
 
 use crate::error::RestError as Error;
 use crate::exchange::{Exchange, Wanted};
-use crate::parse::range::Page;
 use crate::parse::prefer::Preferences;
 use crate::parse::range;
+use crate::parse::range::Page;
 use crate::{PREFERENCE_APPLIED, Rest, STALE_TRIES, VARIES, put};
 pub(crate) use body::Operation;
 use reference::{Results, Template, list, scalar};

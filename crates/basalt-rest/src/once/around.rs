@@ -70,9 +70,8 @@ impl Around {
         }
         let exchange = Arc::new(Exchange::alone());
         let place = Arc::clone(&exchange);
-        let answering = Box::pin(async move {
-            self.rest.answer_one(self.prefix, &self.session, &self.request, (None, Some(&place))).await
-        });
+        let answering =
+            Box::pin(async move { self.rest.answer_one(self.prefix, &self.session, &self.request, (None, Some(&place))).await });
         let (begun, wanted) = Begun::begin(exchange, answering).map_err(|error| Failed { at: None, error })?;
         let mut steps = Vec::new();
         if let Some(wanted) = wanted {
@@ -98,7 +97,9 @@ impl Around {
     /// For a request that is no batch.
     pub(crate) fn failed(&self, Failed { at, error }: Failed) -> Result<Response<Bytes>, Error> {
         match &self.operations {
-            Some(operations) if !matches!(error, Error::Stale) => Ok(self.rest.blamed(&self.session, &self.request, operations, at, &error)),
+            Some(operations) if !matches!(error, Error::Stale) => {
+                Ok(self.rest.blamed(&self.session, &self.request, operations, at, &error))
+            }
             _ => Err(error),
         }
     }

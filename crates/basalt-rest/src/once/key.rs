@@ -33,7 +33,9 @@ const OF_THE_TOKEN: [&str; 5] = ["exp", "iat", "jti", "nbf", "role"];
 /// BSLT016.
 pub(super) fn read(headers: &HeaderMap) -> Result<String, Error> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Key("There is more than one Idempotency-Key")) };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::Key("There is more than one Idempotency-Key"));
+    };
     let invalid = || Error::Key("An Idempotency-Key is 1 to 255 ASCII characters without spaces, or a string in quotation marks");
     let text = value.to_str().map_err(|_| invalid())?.trim();
     let key = match text.strip_prefix('"') {

@@ -42,12 +42,7 @@ impl Rest {
         Err(Error::Stale)
     }
 
-    async fn matched_once(
-        &self,
-        prefix: usize,
-        session: &Session,
-        request: &Request<Bytes>,
-    ) -> Result<Response<Bytes>, Error> {
+    async fn matched_once(&self, prefix: usize, session: &Session, request: &Request<Bytes>) -> Result<Response<Bytes>, Error> {
         let still = self.still();
         let writing = Around::new(still.clone(), prefix, session, request)?;
         let reading = Arc::new(Around::new(still, prefix, session, &read_of(request))?);

@@ -108,10 +108,9 @@ impl Rest {
         }
         match failed.error {
             RunError::StalePlan => Err(Error::Stale),
-            error @ (RunError::KeyInUse
-            | RunError::KeyOfAnother
-            | RunError::TooManyReceipts(_)
-            | RunError::NoReceipts(_)) => Err(error.into()),
+            error @ (RunError::KeyInUse | RunError::KeyOfAnother | RunError::TooManyReceipts(_) | RunError::NoReceipts(_)) => {
+                Err(error.into())
+            }
             error => under_way.end(Err(BatchError { at: failed.at, error })),
         }
     }

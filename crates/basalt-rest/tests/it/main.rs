@@ -7,4 +7,5 @@ mod coverage;
 mod fuzz;
 mod postgres;
 mod properties;
+mod receipts;
 mod settings;

@@ -21,6 +21,8 @@ pub enum Typed {
     List(Vec<String>),
     /// [`Kind::Integer`].
     Integer(u64),
+    /// [`Kind::ByRole`], in the order of the names.
+    ByRole(Vec<(String, u64)>),
     /// [`Kind::Boolean`].
     Boolean(bool),
     /// [`Kind::Duration`].
@@ -38,6 +40,10 @@ impl fmt::Display for Typed {
                 write!(f, "{}", Value::Array(items.iter().cloned().map(Value::String).collect()))
             }
             Self::Integer(n) => write!(f, "{n}"),
+            Self::ByRole(all) => {
+                let pairs: Vec<String> = all.iter().map(|(role, n)| format!("{} = {n}", Value::String(role.clone()))).collect();
+                write!(f, "{{ {} }}", pairs.join(", "))
+            }
             Self::Boolean(b) => write!(f, "{b}"),
             Self::Duration(d) => write!(f, "\"{}s\"", d.as_secs_f64()),
             Self::Address(a) => write!(f, "\"{a}\""),
@@ -52,6 +58,7 @@ impl Typed {
             Self::Text(text) => text.as_str().into(),
             Self::List(items) => items.as_slice().into(),
             Self::Integer(n) => (*n).into(),
+            Self::ByRole(all) => all.iter().map(|(role, n)| (role.clone(), serde_json::Value::from(*n))).collect(),
             Self::Boolean(b) => (*b).into(),
             Self::Duration(d) => d.as_secs_f64().into(),
             Self::Address(a) => a.to_string().into(),
@@ -264,6 +271,9 @@ fn read(kind: Kind, value: &Value) -> Result<Typed, String> {
                 .map(Typed::Integer)
                 .ok_or_else(|| format!("a whole number from {least} to {most}"))
         }
+        Kind::ByRole { least, most } => by_role(value, least..=most)
+            .map(Typed::ByRole)
+            .ok_or_else(|| format!("a whole number from {least} to {most} for each role, such as {{ analyst = {most} }}")),
         Kind::Boolean => match (value, text.map(str::to_ascii_lowercase).as_deref()) {
             (Value::Boolean(b), _) => Ok(Typed::Boolean(*b)),
             (_, Some("true" | "1" | "yes" | "on")) => Ok(Typed::Boolean(true)),
@@ -283,6 +293,31 @@ fn read(kind: Kind, value: &Value) -> Result<Typed, String> {
             parse_listen(&text).map(Typed::Address).ok_or("an address to listen on, such as 127.0.0.1:54321".into())
         }
     }
+}
+
+/// Numbers by roles' names: a table, or `analyst=5,reporter=7`.
+fn by_role(value: &Value, range: std::ops::RangeInclusive<u64>) -> Option<Vec<(String, u64)>> {
+    let mut all: Vec<(String, u64)> = match value {
+        Value::Table(table) => table
+            .iter()
+            .map(|(role, number)| match number {
+                Value::Integer(n) => Some((role.clone(), u64::try_from(*n).ok()?)),
+                Value::String(text) => Some((role.clone(), text.trim().parse().ok()?)),
+                _ => None,
+            })
+            .collect::<Option<_>>()?,
+        Value::String(text) => text
+            .split(',')
+            .filter(|pair| !pair.trim().is_empty())
+            .map(|pair| {
+                let (role, number) = pair.split_once('=')?;
+                Some((role.trim().to_owned(), number.trim().parse().ok()?))
+            })
+            .collect::<Option<_>>()?,
+        _ => return None,
+    };
+    all.sort();
+    all.iter().all(|(role, number)| !role.is_empty() && range.contains(number)).then_some(all)
 }
 
 /// Go's form of a duration, without a sign: `24h`, `1h30m`, `1.5s`, `300ms`, `0`.

@@ -54,8 +54,6 @@ pub struct Settings {
     pub readers: usize,
     /// PostgreSQL, when it is not the embedded file.
     pub database: DatabaseSettings,
-    /// Statement times: anon, authenticated, others.
-    pub timeouts: [Duration; 3],
     /// Longest response body, bytes.
     pub max_response_bytes: usize,
     /// Log filter.
@@ -253,11 +251,6 @@ impl Settings {
                 replicas: list(from, &table::REPLICA_URLS)?.into_iter().map(Secret::new).collect(),
                 is_prepared: boolean(from, &table::PREPARED_STATEMENTS)?,
             },
-            timeouts: [
-                Duration::from_millis(integer(from, &table::ANON_TIMEOUT_MS)?),
-                Duration::from_millis(integer(from, &table::AUTHENTICATED_TIMEOUT_MS)?),
-                Duration::from_millis(integer(from, &table::OTHER_TIMEOUT_MS)?),
-            ],
             role_limits: RoleLimits::of(from)?,
             max_response_bytes: size(from, &table::MAX_RESPONSE_BYTES)?,
             log_level: text(from, &table::LOG_LEVEL)?.unwrap_or_default(),
@@ -342,7 +335,7 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, ConfigError> {
         .map_err(|e| ConfigError(format!("[server] trusted_proxies: {e}")))
 }
 
-fn text(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<String>, ConfigError> {
+pub(super) fn text(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<String>, ConfigError> {
     Ok(match from.take(setting)? {
         Some(Typed::Text(text)) => Some(text),
         _ => None,
@@ -353,7 +346,7 @@ fn secret(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Option<S
     Ok(text(from, setting)?.map(Secret::new))
 }
 
-fn list(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Vec<String>, ConfigError> {
+pub(super) fn list(from: &mut Resolver<'_>, setting: &'static Setting) -> Result<Vec<String>, ConfigError> {
     Ok(match from.take(setting)? {
         Some(Typed::List(items)) => items,
         _ => Vec::new(),

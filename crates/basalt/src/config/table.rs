@@ -1,5 +1,9 @@
 //! Every setting: its key, its kind, the environment's names for it, its default. `docs/settings.md` is this table as text.
 
+mod rest;
+
+pub use rest::*;
+
 /// What values a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -13,6 +17,13 @@ pub enum Kind {
     Secrets,
     /// A whole number.
     Integer {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// Whole numbers by roles' names; in the environment `role=number`, separated by commas.
+    ByRole {
         /// The smallest.
         least: u64,
         /// The largest.
@@ -171,31 +182,6 @@ pub static SEND_TIMEOUT_MS: Setting = own(
 pub static DRAIN_TIMEOUT_S: Setting =
     own("server.drain_timeout_s", number(0, 86_400), &[], Some("20"), "Longest wait for running requests at a stop, seconds.");
 pub static WELCOME: Setting = own("server.welcome", Kind::Text, &[], None, "Lines shown in the box at start.");
-pub static API_ENABLED: Setting = cli("api.enabled", Kind::Boolean, &[], Some("true"), "Whether /rest/v1 is served.");
-pub static SCHEMAS: Setting = cli(
-    "api.schemas",
-    Kind::List,
-    &["PGRST_DB_SCHEMAS"],
-    Some("public,graphql_public"),
-    "Schemas that /rest/v1 shows; the first is the default.",
-);
-pub static EXTRA_SEARCH_PATH: Setting = cli(
-    "api.extra_search_path",
-    Kind::List,
-    &["PGRST_DB_EXTRA_SEARCH_PATH"],
-    Some("public,extensions"),
-    "Schemas searched besides the one asked for.",
-);
-pub static MAX_ROWS: Setting =
-    cli("api.max_rows", number(0, 1 << 40), &["PGRST_DB_MAX_ROWS"], Some("1000"), "Most rows of an answer.");
-pub static ETAG: Setting =
-    own("api.etag", Kind::Boolean, &[], Some("false"), "Whether reads have an ETag, and are 304 to who has it.");
-pub static NESTED_MAX_ROWS: Setting =
-    own("api.nested_max_rows", number(1, 100_000), &[], Some("1000"), "Most rows of a POST with related rows.");
-pub static BATCH_MAX_OPERATIONS: Setting =
-    own("api.batch_max_operations", number(1, 10_000), &[], Some("100"), "Most operations of a batch.");
-pub static BATCH_MAX_BYTES: Setting =
-    own("api.batch_max_bytes", number(1024, 1 << 30), &[], Some("4194304"), "Longest batch of operations, bytes.");
 pub static AUTO_EXPOSE: Setting = Setting {
     cli: Some("api.auto_expose_new_tables"),
     ..own(
@@ -261,42 +247,6 @@ pub static PREPARED_STATEMENTS: Setting = own(
     "Whether PostgreSQL keeps prepared statements. A transaction pooler in front is recognised, and none are kept then; false says so \
      without looking.",
 );
-pub static ANON_TIMEOUT_MS: Setting =
-    own("limits.anon_timeout_ms", MS, &[], Some("3000"), "Statement time of anon, milliseconds.");
-pub static AUTHENTICATED_TIMEOUT_MS: Setting =
-    own("limits.authenticated_timeout_ms", MS, &[], Some("8000"), "Statement time of authenticated, milliseconds.");
-pub static OTHER_TIMEOUT_MS: Setting =
-    own("limits.other_timeout_ms", MS, &[], Some("60000"), "Statement time of other roles, milliseconds.");
-pub static ANON_MAX_COST: Setting = own(
-    "limits.anon_max_cost",
-    number(0, 1 << 40),
-    &[],
-    Some("0"),
-    "Most that a statement of anon may cost, in the engine's measure; 0: anything.",
-);
-pub static AUTHENTICATED_MAX_COST: Setting = own(
-    "limits.authenticated_max_cost",
-    number(0, 1 << 40),
-    &[],
-    Some("0"),
-    "Most that a statement of authenticated may cost, in the engine's measure; 0: anything.",
-);
-pub static ANON_CONCURRENT: Setting = own(
-    "limits.anon_concurrent",
-    number(0, 1 << 40),
-    &[],
-    Some("0"),
-    "Most requests of anon to /rest/v1 at a time; 0: any number.",
-);
-pub static AUTHENTICATED_CONCURRENT: Setting = own(
-    "limits.authenticated_concurrent",
-    number(0, 1 << 40),
-    &[],
-    Some("0"),
-    "Most requests of authenticated to /rest/v1 at a time; 0: any number.",
-);
-pub static MAX_RESPONSE_BYTES: Setting =
-    own("limits.max_response_bytes", COUNT, &[], Some("67108864"), "Longest response body, bytes.");
 pub static LOG_LEVEL: Setting =
     own("log.level", Kind::Text, &["BASALT_LOG"], Some("info"), "A filter such as info or basalt_gateway=debug.");
 pub static LOG_FORMAT: Setting =
@@ -407,7 +357,7 @@ pub static PUBLISHABLE_KEY: Setting =
 pub static SECRET_KEY: Setting = cli("auth.secret_key", Kind::Secret, &["SUPABASE_SECRET_KEY"], None, "The key for servers.");
 
 /// All settings, in the order in which they are shown.
-pub static ALL: [&Setting; 68] = [
+pub static ALL: [&Setting; 82] = [
     &LISTEN,
     &EXTERNAL_URL,
     &ALLOWED_HOSTS,
@@ -430,6 +380,17 @@ pub static ALL: [&Setting; 68] = [
     &NESTED_MAX_ROWS,
     &BATCH_MAX_OPERATIONS,
     &BATCH_MAX_BYTES,
+    &IDEMPOTENCY_LIFETIME_S,
+    &IDEMPOTENCY_MAX_BODY_BYTES,
+    &IDEMPOTENCY_MAX_RECEIPTS,
+    &AGGREGATES,
+    &PLAN_ENABLED,
+    &TX_END,
+    &SERVER_TIMING,
+    &OPENAPI_MODE,
+    &OPENAPI_ROLES,
+    &OPENAPI_SECURITY,
+    &OPENAPI_SERVER,
     &AUTO_EXPOSE,
     &REQUIRE_RLS,
     &READERS,
@@ -445,10 +406,13 @@ pub static ALL: [&Setting; 68] = [
     &ANON_TIMEOUT_MS,
     &AUTHENTICATED_TIMEOUT_MS,
     &OTHER_TIMEOUT_MS,
+    &TIMEOUT_MS,
     &ANON_MAX_COST,
     &AUTHENTICATED_MAX_COST,
+    &MAX_COST,
     &ANON_CONCURRENT,
     &AUTHENTICATED_CONCURRENT,
+    &CONCURRENT,
     &MAX_RESPONSE_BYTES,
     &LOG_LEVEL,
     &LOG_FORMAT,

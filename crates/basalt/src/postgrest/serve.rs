@@ -148,6 +148,8 @@ fn rest_config(settings: &Settings) -> RestConfig {
         openapi_security: settings.boolean("openapi-security-active"),
         openapi_server: Some(described_server(settings)),
         tells_request: true,
+        // Nothing is made in a database that is served as it is.
+        receipts: None,
         ..RestConfig::default()
     }
 }

@@ -24,6 +24,7 @@ mod edge;
 mod faults;
 mod footprint;
 mod hostile;
+mod idempotency;
 mod kill_nine;
 mod overload;
 mod postgres;
