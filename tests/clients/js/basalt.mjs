@@ -32,8 +32,8 @@ async function freshDatabase(folder) {
 }
 
 export class Basalt {
-  /** `migration`: a file of tests/fixtures to apply behind the project's own, or several. */
-  static async start({ migration } = {}) {
+  /** `migration`: a file of tests/fixtures to apply behind the project's own, or several; `env`: settings. */
+  static async start({ migration, env } = {}) {
     const basalt = new Basalt()
     if (process.env.BASALT_TEST_URL) {
       basalt.url = process.env.BASALT_TEST_URL
@@ -51,7 +51,7 @@ export class Basalt {
       const port = await freePort()
       basalt.url = `http://127.0.0.1:${port}`
       basalt.log = ''
-      basalt.process = spawn(program, ['serve', '--project', basalt.folder, '--listen', `127.0.0.1:${port}`, ...database], { stdio: ['ignore', 'pipe', 'pipe'] })
+      basalt.process = spawn(program, ['serve', '--project', basalt.folder, '--listen', `127.0.0.1:${port}`, ...database], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
       basalt.process.on('error', (error) => { basalt.log += `${error}\n` })
       for (const stream of [basalt.process.stdout, basalt.process.stderr]) stream.on('data', (part) => { basalt.log += part })
       if (await basalt.#isReady()) break

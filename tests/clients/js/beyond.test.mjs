@@ -5,7 +5,7 @@ import { Basalt, ok } from './basalt.mjs'
 
 let basalt, service
 before(async () => {
-  basalt = await Basalt.start()
+  basalt = await Basalt.start({ env: { BASALT_API_ETAG: 'true', BASALT_LIMITS_CONCURRENT: 'nobody=1' } })
   service = basalt.service()
 })
 after(() => basalt?.stop())
@@ -86,5 +86,64 @@ describe('distinct and cursors', () => {
     assert.equal(second.headers.get('basalt-next-cursor'), null)
     const back = await page(second.headers.get('basalt-previous-cursor'))
     assert.deepEqual(back.body, [{ id: 939 }, { id: 940 }])
+  })
+})
+
+describe('idempotency keys', () => {
+  it('runs a repeated insert once', async () => {
+    const insert = (qty) => service.from('items').insert({ id: 950, name: 'i950', qty }).setHeader('Idempotency-Key', '"order-950"').select('id,qty')
+    const first = await insert(1)
+    assert.deepEqual({ data: first.data, error: first.error, status: first.status }, { data: [{ id: 950, qty: 1 }], error: null, status: 201 })
+    assert.deepEqual((await insert(1)).data, [{ id: 950, qty: 1 }])
+    const other = await insert(2)
+    assert.deepEqual([other.status, other.error.code], [422, 'BSLT018'])
+    assert.deepEqual(await service.from('items').select('qty').eq('id', 950), ok([{ qty: 1 }]))
+  })
+
+  it('says that an answer is a receipt', async () => {
+    const send = () => ask('POST', '/items?select=id', { id: 951, name: 'i951' }, { 'Idempotency-Key': 'order-951', Prefer: 'return=representation' })
+    const [first, second] = [await send(), await send()]
+    assert.deepEqual([first.status, first.body, first.headers.get('idempotency-replayed')], [201, [{ id: 951 }], null])
+    assert.deepEqual([second.status, second.body, second.headers.get('idempotency-replayed')], [201, [{ id: 951 }], 'true'])
+  })
+
+  it('keeps nothing of what failed', async () => {
+    const insert = (name) => service.from('items').insert({ id: 952, name }).setHeader('Idempotency-Key', 'order-952')
+    assert.equal((await insert('i951')).status, 409)
+    assert.equal((await insert('i952')).status, 201)
+  })
+
+  it('runs a repeated batch once', async () => {
+    const body = { operations: [{ method: 'POST', path: '/items', body: { id: 953, name: 'i953' } }, { method: 'PATCH', path: '/items?id=eq.953', body: { qty: 5 } }] }
+    const [first, second] = [await ask('POST', '/-/batch', body, { 'Idempotency-Key': 'batch' }), await ask('POST', '/-/batch', body, { 'Idempotency-Key': 'batch' })]
+    assert.deepEqual([first.status, second.status, second.headers.get('idempotency-replayed')], [200, 200, 'true'])
+    assert.deepEqual(second.body, first.body)
+  })
+
+  it('is of one caller', async () => {
+    const { client: first } = await basalt.signedUp('firstkey')
+    const { client: second, id } = await basalt.signedUp('secondkey')
+    const own = (client, author_id) => client.from('posts').insert({ author_id, title: 'keyed' }).setHeader('Idempotency-Key', 'shared').select('title')
+    assert.deepEqual((await own(second, id)).data, [{ title: 'keyed' }])
+    const theirs = await own(first, id)
+    assert.deepEqual([theirs.data, theirs.error.code], [null, '42501'])
+  })
+})
+
+describe('etag', () => {
+  it('answers 304 to who has it, and 412 to who has another', async () => {
+    await service.from('items').insert({ id: 960, name: 'e960' })
+    const address = '/items?id=eq.960&select=id,qty'
+    const read = await ask('GET', address)
+    const tag = read.headers.get('etag')
+    assert.match(tag, /^W\/"[0-9a-f]{32}"$/)
+    assert.equal((await ask('GET', address, undefined, { 'If-None-Match': tag })).status, 304)
+    assert.equal((await ask('PATCH', address, { qty: 2 }, { 'If-Match': tag })).status, 204)
+    const late = await ask('PATCH', address, { qty: 3 }, { 'If-Match': tag })
+    assert.deepEqual([late.status, late.body.code], [412, 'BSLT020'])
+    assert.notEqual((await ask('GET', address)).headers.get('etag'), tag)
+    const { error, status } = await service.from('items').delete().eq('id', 960).setHeader('If-Match', tag)
+    assert.deepEqual([status, error.code], [412, 'BSLT020'])
+    assert.equal((await service.from('items').delete().eq('id', 960).setHeader('If-Match', '*')).status, 204)
   })
 })

@@ -40,7 +40,13 @@ def method(name):
 def answer(query):
     """Data, count and status; of an error its code, message, details, hint and status."""
     statuses = []
-    query.request.session.event_hooks = {"response": [lambda response: statuses.append(response.status_code)]}
+    session = query.request.session
+
+    async def note(response):
+        statuses.append(response.status_code)
+
+    hook = note if isinstance(session, httpx.AsyncClient) else lambda response: statuses.append(response.status_code)
+    session.event_hooks = {"response": [hook]}
     try:
         result = query.execute()
     except APIError as error:
@@ -63,6 +69,16 @@ class On:
         self.basalt = basalt
         self.anon = basalt.anon()
         self.service = basalt.service()
+
+    def postgrest(self, **options):
+        """A client of the REST library alone."""
+        return SyncPostgrestClient(f"{self.basalt.url}/rest/v1", **options)
+
+    def session(self, transport):
+        return httpx.Client(transport=transport)
+
+    def finish(self, result):
+        return result
 
     def posts(self, columns="id", **options):
         return self.anon.table("posts").select(columns, **options)
@@ -122,9 +138,9 @@ def _(on):
 @method("client.aclose")
 def _(on):
     headers = {"apikey": on.basalt.anon_key}
-    client = SyncPostgrestClient(f"{on.basalt.url}/rest/v1", headers=headers)
+    client = on.postgrest(headers=headers)
     assert answer(client.from_("posts").select("id").eq("id", 1)) == (rows(1), None, 200)
-    client.aclose()
+    on.finish(client.aclose())
     with pytest.raises(RuntimeError):
         client.from_("posts").select("id").execute()
 
@@ -387,9 +403,9 @@ def _(on):
         asked.append(request.method)
         return httpx.Response(503, json={"code": "PGRST002", "message": "busy", "details": None, "hint": None})
 
-    with httpx.Client(transport=httpx.MockTransport(busy)) as session:
-        client = SyncPostgrestClient(f"{on.basalt.url}/rest/v1", http_client=session)
-        assert answer(client.from_("posts").select("id").retry(False)) == ("PGRST002", "busy", None, None, 503)
+    client = on.postgrest(http_client=on.session(httpx.MockTransport(busy)))
+    assert answer(client.from_("posts").select("id").retry(False)) == ("PGRST002", "busy", None, None, 503)
+    on.finish(client.aclose())
     assert asked == ["GET"]
     assert answer(on.posts().eq("id", 1).retry(True)) == (rows(1), None, 200)
     assert answer(on.posts().eq("id", 1).single().retry(True)) == ({"id": 1}, None, 200)

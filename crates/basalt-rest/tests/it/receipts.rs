@@ -7,7 +7,7 @@ use basalt_engine::Engine;
 use basalt_postgres::{PostgresEngine, PostgresOptions};
 use basalt_rest::{ReceiptLimits, Rest, RestConfig};
 use basalt_sqlite::{MigrationFile, SqliteEngine, SqliteOptions};
-use basalt_testkit::postgres::{AUTHENTICATOR, Database, SUPERUSER};
+use basalt_testkit::postgres::{AUTHENTICATOR, Database, PoolMode, PrivateBouncer, SUPERUSER};
 use basalt_types::Session;
 use bytes::Bytes;
 use tokio::runtime::Runtime;
@@ -39,6 +39,7 @@ struct Place {
     engine: Arc<dyn Engine>,
     sqlite: Option<(Arc<SqliteEngine>, tempfile::TempDir)>,
     database: Option<Database>,
+    bouncer: Option<PrivateBouncer>,
     runtime: Runtime,
 }
 
@@ -58,13 +59,24 @@ fn places(receipts: ReceiptLimits) -> [Place; 2] {
     sqlite.apply_migration(&file).expect("applies");
     let engine: Arc<dyn Engine> = Arc::clone(&sqlite) as Arc<_>;
     let rest = Rest::new(Arc::clone(&engine), config());
-    let on_sqlite = Place { name: "sqlite", rest, engine, sqlite: Some((sqlite, folder)), database: None, runtime: runtime() };
+    let on_sqlite =
+        Place { name: "sqlite", rest, engine, sqlite: Some((sqlite, folder)), database: None, bouncer: None, runtime: runtime() };
+    [on_sqlite, on_postgres(config(), None)]
+}
+
+/// PostgreSQL, behind a pooler where one is wanted.
+fn on_postgres(config: RestConfig, mode: Option<PoolMode>) -> Place {
     let database = Database::fresh();
     database.apply(SCHEMA).and_then(|()| database.apply(FUNCTIONS)).expect("applies");
-    let options = PostgresOptions::new(database.connection_string(AUTHENTICATOR), database.connection_string(SUPERUSER));
+    let bouncer = mode.map(|mode| PrivateBouncer::start(database.server(), mode));
+    let address = |user| match &bouncer {
+        Some(bouncer) => bouncer.connection_string(database.name(), user),
+        None => database.connection_string(user),
+    };
+    let options = PostgresOptions::new(address(AUTHENTICATOR), address(SUPERUSER));
     let engine: Arc<dyn Engine> = PostgresEngine::open(options).expect("an engine");
-    let rest = Rest::new(Arc::clone(&engine), config());
-    [on_sqlite, Place { name: "postgres", rest, engine, sqlite: None, database: Some(database), runtime: runtime() }]
+    let rest = Rest::new(Arc::clone(&engine), config);
+    Place { name: "postgres", rest, engine, sqlite: None, database: Some(database), bouncer, runtime: runtime() }
 }
 
 /// Status, body, and whether it is a receipt's.
@@ -275,7 +287,10 @@ fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 #[test]
 fn many_at_once_write_once() {
-    for place in places(ReceiptLimits::default()) {
+    let config = RestConfig { timeouts: Vec::new(), ..RestConfig::default() };
+    let pooled = on_postgres(config, Some(PoolMode::Transaction));
+    assert!(pooled.bouncer.is_some());
+    for place in places(ReceiptLimits::default()).into_iter().chain([pooled]) {
         let tasks: Vec<_> = (0..16)
             .map(|_| {
                 let rest = place.rest.clone();

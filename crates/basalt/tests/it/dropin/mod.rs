@@ -193,6 +193,11 @@ fn nothing_is_made_in_the_database() {
     let served = theirs.serve();
     assert_eq!(served.get("/todos?select=id").text(), "[{\"id\":1}, \n {\"id\":2}]");
     assert_eq!(served.send(&with_token("POST", "/todos", &theirs.token("$user")).json("{\"task\": \"x\"}")).status, 201);
+    // There is no place to keep an answer in, and none is made.
+    let keyed = with_token("POST", "/todos", &theirs.token("$user")).header("Idempotency-Key", "k").json("{\"task\": \"y\"}");
+    let (status, refused) = served.answer(&keyed);
+    assert_eq!((status, &refused["code"]), (400, &Value::from("BSLT016")));
+    assert_eq!(served.get("/todos?select=id&task=eq.y").text(), "[]");
     drop(served);
     assert_eq!(theirs.ask(everything), before);
 }
