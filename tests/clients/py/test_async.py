@@ -13,6 +13,7 @@ from postgrest import (
     AsyncSelectRequestBuilder,
     AsyncSingleRequestBuilder,
 )
+from postgrest._async import request_builder
 
 import test_methods
 from test_methods import TESTS
@@ -82,8 +83,9 @@ def on(basalt):
 
         return run
 
-    for each in {owner for builder in BUILDERS for owner in builder.__mro__ if "execute" in vars(owner)}:
-        patch.setattr(each, "execute", waiting(each.execute))
+    for each in vars(request_builder).values():
+        if isinstance(each, type) and "execute" in vars(each):
+            patch.setattr(each, "execute", waiting(each.execute))
     try:
         yield OnAsync(basalt, loop)
     finally:
