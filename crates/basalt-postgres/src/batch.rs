@@ -95,6 +95,12 @@ impl PostgresEngine {
             // When it took too long, the lease was dropped in the middle: its statement is being cancelled.
             let result = result.unwrap_or_else(|_| Err(BatchError::of_all(request::timeout())));
             match result {
+                // Its snapshot may be older than the receipt of the same request, whose rows it then met.
+                Err(BatchError { error: RunError::Sql(error), .. })
+                    if attempt == 1 && claim.is_some() && batch.steps.len() > 1 && error.state.as_str().starts_with("23") =>
+                {
+                    attempt += 1;
+                }
                 Err(BatchError { error: RunError::Sql(error), .. })
                     if attempt < MOST_ATTEMPTS
                         && (error::is_worth_repeating(&error) || error.state == request::NO_SUCH_STATEMENT) =>
