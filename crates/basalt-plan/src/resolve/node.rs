@@ -92,8 +92,14 @@ impl<'c> Resolver<'c> {
                     query.limit = None;
                 }
                 let expr = Expr::new(ExprKind::JsonRows { query: Box::new(query), shape }, TypeRef::of(oid::JSON));
+                let expr = if shape == JsonShape::Array { of_row(&parts, expr) } else { expr };
                 parts.group_by.push(expr.clone());
                 parts.targets.push(Target { expr, name: name_of(embed).to_owned() });
+            } else {
+                // Nothing is shown, but what is said of it has to have a meaning.
+                let child = self.child(level, &found)?;
+                self.conditions(&child.level, &embed.node)?;
+                self.check_order(&child.level, &embed.node)?;
             }
         }
         Ok(parts)
@@ -125,7 +131,9 @@ impl<'c> Resolver<'c> {
                     let expr = match (aggregate, expr) {
                         (None, Some(expr)) => {
                             // What a domain's conversion shows may have no equality, but the domain has.
-                            let is_shown = raw.as_ref().is_some_and(|r| cast.is_none() && *r != expr);
+                            // Without an alias it is the column that groups, not what it is cast to.
+                            let is_column = cast.is_some() && alias.is_none() && field.path.is_empty();
+                            let is_shown = is_column || raw.as_ref().is_some_and(|r| cast.is_none() && *r != expr);
                             parts.group_by.push(raw.filter(|_| is_shown).unwrap_or_else(|| expr.clone()));
                             expr
                         }
@@ -163,6 +171,8 @@ impl<'c> Resolver<'c> {
         mut parts: Parts<'c, 'n>,
     ) -> Result<Parts<'c, 'n>, ResolveError> {
         let child = self.join_one(level, embed, found, &mut parts)?;
+        // One row has no order, but an order that could not be is refused.
+        self.check_order(&child, &embed.node)?;
         let inner = std::mem::take(&mut parts.joined);
         let row = match &found.link {
             Link::Key { columns, .. } => columns.first().map(|(_, there)| child.at(*there)).transpose()?,
@@ -220,13 +230,23 @@ impl<'c> Resolver<'c> {
             let rows = self.query(&child.level, &embed.node, child.from, Expr::and(child.on, inner))?;
             let range = self.ranges.next();
             let from = From::Query { range, query: Box::new(rows), lateral: false, alias: child.level.alias.clone(), view: None };
-            let value = Expr::column(range, at, ty);
+            let mut value = Expr::column(range, at, ty);
+            if !self.catalog.is_native() && self.catalog.base_type(ty).oid == oid::JSON {
+                // The list is jsonb there, and so is what is in it.
+                value = self.cast(value, "jsonb")?;
+            }
             let agg = analyze::function("json_agg", vec![value], self.catalog)?;
             let empty = Expr::new(ExprKind::Const(Value::Text("[]".to_owned())), agg.ty);
             let (ty, coalesce) = (agg.ty, ExprKind::Coalesce(vec![agg, empty]));
             let target = Target { expr: Expr::new(coalesce, ty), name: name.clone() };
             let query = plain_query(vec![target], vec![from], None);
-            parts.targets.push(Target { expr: Expr::new(ExprKind::Scalar(Box::new(query)), ty), name });
+            let mut expr = of_row(parts, Expr::new(ExprKind::Scalar(Box::new(query)), ty));
+            if self.catalog.is_native() {
+                // Groups are made of it, and json has no equality there.
+                expr = self.native_cast(expr, "jsonb")?;
+            }
+            parts.group_by.push(expr.clone());
+            parts.targets.push(Target { expr, name });
         }
         Ok(())
     }
@@ -374,6 +394,32 @@ impl<'c> Resolver<'c> {
         Ok(keys)
     }
 
+    /// That an order nobody needs could be one.
+    fn check_order(&mut self, level: &Level<'c>, node: &Node) -> Result<(), ResolveError> {
+        for term in &node.order {
+            match &term.relation {
+                None => {
+                    self.field(level, &term.field)?;
+                }
+                Some(name) => {
+                    let embed = embed_named(node, name).ok_or_else(|| ResolveError::NotEmbedded(name.to_owned()))?;
+                    self.to_one(level, embed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The relationship of an embed by which its parent is ordered.
+    fn to_one(&self, level: &Level<'c>, embed: &Embed) -> Result<Relationship<'c>, ResolveError> {
+        let found = self.relationship(level, embed)?;
+        if found.is_to_one() {
+            return Ok(found);
+        }
+        let target = name_of(embed).to_owned();
+        Err(ResolveError::RelatedOrderNotToOne { origin: level.relation.name.clone(), target })
+    }
+
     /// `rel(column)`: the column of a to-one embed, whose row is joined once.
     fn related<'n>(
         &mut self,
@@ -387,11 +433,7 @@ impl<'c> Resolver<'c> {
         if let Some((_, child)) = parts.joined.iter().find(|(e, _)| std::ptr::eq(*e, embed)) {
             return self.field(child, &term.field);
         }
-        let found = self.relationship(level, embed)?;
-        if !found.is_to_one() {
-            let target = name_of(embed).to_owned();
-            return Err(ResolveError::RelatedOrderNotToOne { origin: level.relation.name.clone(), target });
-        }
+        let found = self.to_one(level, embed)?;
         let mut child = self.join_one(level, embed, &found, parts)?;
         child.alias = aggregate_alias(level, embed);
         let field = self.field(&child, &term.field);
@@ -406,6 +448,14 @@ impl<'c> Resolver<'c> {
         let rows = Rows::Written(std::cell::RefCell::new(Vec::new()));
         (Level { relation, range, alias: relation.name.clone(), rows, depth: 0 }, from)
     }
+}
+
+/// A list of a joined level, which is null where that level has no row.
+fn of_row(parts: &Parts<'_, '_>, list: Expr) -> Expr {
+    let Some(row) = &parts.row else { return list };
+    let ty = list.ty;
+    let is_there = Expr::new(ExprKind::IsNull { expr: Box::new(row.clone()), negated: true }, TypeRef::of(oid::BOOL));
+    Expr::new(ExprKind::Case { arms: vec![(is_there, list)], otherwise: None }, ty)
 }
 
 /// Whether an order by these keys has a meaning for groups: 42803 when a column in them is neither grouped nor decided by what is.

@@ -109,13 +109,13 @@ impl Printer<'_> {
             self.raw(" GROUP BY ");
             for (i, key) in select.group_by.iter().enumerate() {
                 self.raw(if i == 0 { "" } else { ", " });
-                // A subquery that is printed twice has two names and is two expressions: it is grouped by its place.
+                // What is printed twice may have other names or parameters and be two expressions: it is grouped by its place.
                 let place = select.targets.iter().position(|target| target.expr == *key);
                 match (&key.kind, place) {
-                    (ExprKind::JsonRows { .. } | ExprKind::Scalar(_), Some(at)) => {
+                    (ExprKind::Column { .. }, _) | (_, None) => self.expr(key)?,
+                    (_, Some(at)) => {
                         self.raw(&(at + 1).to_string());
                     }
-                    _ => self.expr(key)?,
                 }
             }
         }
