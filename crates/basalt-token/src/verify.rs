@@ -42,6 +42,8 @@ pub enum TokenError {
     Algorithm,
     /// Not decodable, or too long.
     Malformed,
+    /// A header that is no JSON object, or names no algorithm that exists, where that is told apart.
+    Header,
     /// The claims are not a JSON object.
     Claims,
     /// `exp`, `nbf` or `iat` is not a number: which.
@@ -63,7 +65,14 @@ impl TokenError {
     pub fn is_undecodable(self) -> bool {
         matches!(
             self,
-            Self::Empty | Self::Parts(_) | Self::Key | Self::NoKey | Self::Unsigned | Self::Algorithm | Self::Malformed
+            Self::Empty
+                | Self::Parts(_)
+                | Self::Key
+                | Self::NoKey
+                | Self::Unsigned
+                | Self::Algorithm
+                | Self::Malformed
+                | Self::Header
         )
     }
 
@@ -75,6 +84,7 @@ impl TokenError {
             Self::Key | Self::NoKey => "No suitable key or wrong key type".into(),
             Self::Algorithm | Self::Unsigned => "Wrong or unsupported encoding algorithm".into(),
             Self::Malformed => "JWT cryptographic operation failed".into(),
+            Self::Header => "JWT couldn't be decoded".into(),
             Self::Claims => "Parsing claims failed".into(),
             Self::NotANumber(claim) => format!("The JWT '{claim}' claim must be a number"),
             Self::AudienceType => "The JWT 'aud' claim must be a string or an array of strings".into(),
@@ -194,12 +204,13 @@ impl Verifier {
         if !self.chooses {
             return self.keys.first().ok_or(TokenError::NoKey).and_then(|key| decode_with(key, token));
         }
-        let header = header(token).ok_or(TokenError::Malformed)?;
-        let algorithm = header.get("alg").and_then(Value::as_str).ok_or(TokenError::Malformed)?;
+        let header: Value =
+            serde_json::from_slice(&header_bytes(token).ok_or(TokenError::Malformed)?).map_err(|_| TokenError::Header)?;
+        let algorithm = header.get("alg").and_then(Value::as_str).ok_or(TokenError::Header)?;
         if algorithm == "none" {
             return Err(TokenError::Unsigned);
         }
-        let algorithm: Algorithm = algorithm.parse().map_err(|_| TokenError::Algorithm)?;
+        let algorithm: Algorithm = algorithm.parse().map_err(|_| TokenError::Header)?;
         let id = header.get("kid").and_then(Value::as_str);
         let mut result = Err(TokenError::NoKey);
         for key in &self.keys {
@@ -302,10 +313,13 @@ fn time(claims: &Claims, name: &'static str) -> Result<Option<i64>, TokenError> 
 
 /// A token's header, when it is JSON.
 fn header(token: &str) -> Option<Value> {
+    serde_json::from_slice(&header_bytes(token)?).ok()
+}
+
+fn header_bytes(token: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
     let header = token.split('.').next().unwrap_or_default();
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(header).ok()
 }
 
 fn header_names_known_algorithm(token: &str) -> bool {

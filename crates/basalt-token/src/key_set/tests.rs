@@ -87,7 +87,7 @@ fn a_key_id_chooses_and_an_algorithm_must_be_the_keys() {
         assert_eq!(outcome(set, &unsigned), Err(TokenError::Unsigned));
     }
     let foreign = format!("{}.{}.AA", b64(br#"{"alg":"XX1"}"#), b64(b"{}"));
-    assert_eq!(outcome(&public, &foreign), Err(TokenError::Algorithm));
+    assert_eq!(outcome(&public, &foreign), Err(TokenError::Header));
     assert_eq!(outcome(&public, "a.b.c"), Err(TokenError::Malformed));
     assert_eq!(outcome(&public, ""), Err(TokenError::Empty));
 }
