@@ -173,6 +173,10 @@ impl<'q> Values<'q> {
 
     /// Reads a query string, appending its shape to a key.
     fn read(query: &'q str, key: &mut Vec<u8>) -> Option<Self> {
+        if query.contains(';') {
+            // It separates parameters too, which this way does not know.
+            return None;
+        }
         let mut values = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (fixed, value) = split(pair)?;
@@ -460,19 +464,24 @@ fn location(query: &str, start: String) -> Vec<(String, Option<usize>)> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (fixed, value) = split(pair).unwrap_or((pair, None));
         let (key, rest) = query::pair(fixed);
-        let text = format!(
-            "{}={}",
-            percent_encoding::utf8_percent_encode(&key, UNRESERVED),
-            percent_encoding::utf8_percent_encode(&rest, UNRESERVED)
-        );
+        let text = percent_encoding::utf8_percent_encode(&rest, UNRESERVED).to_string();
         pairs.push((key, text, value.map(|_| number)));
         number += usize::from(value.is_some());
     }
     pairs.sort_by(|a, b| a.0.cmp(&b.0));
     let mut pieces = Vec::new();
     let mut open = start;
-    for (i, (_, text, value)) in pairs.iter().enumerate() {
-        open.push(if i == 0 { '?' } else { '&' });
+    let mut last = None;
+    for (key, text, value) in &pairs {
+        // As `canonical` of the far way: a parameter that comes again adds to the values of the first.
+        if last == Some(key) {
+            open.push(',');
+        } else {
+            open.push(if last.is_none() { '?' } else { '&' });
+            open.extend(percent_encoding::utf8_percent_encode(key, UNRESERVED));
+            open.push('=');
+        }
+        last = Some(key);
         open.push_str(text);
         if value.is_some() {
             pieces.push((std::mem::take(&mut open), *value));

@@ -4,7 +4,7 @@ use basalt_plan::ask::{Ask, Field, Item, LiteralId, ReadAsk};
 use basalt_plan::plan::{Literal, Literals, Output};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, WARNING};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::json;
 
 use crate::error::RestError as Error;
@@ -64,9 +64,7 @@ impl Rest {
         if let Some(applied) = asked.preferences.applied(Request::Read, false, self.config.tx_end.may_override()) {
             put(headers, PREFERENCE_APPLIED, &applied);
         }
-        if !params.legacy.is_empty() {
-            put(headers, WARNING, &warning(&params.legacy));
-        }
+        warn(headers, &params.legacy);
         Ok(response)
     }
 
@@ -171,6 +169,13 @@ pub(crate) fn location(name: &str, params: &Params) -> String {
         location.push_str(&params.canonical);
     }
     location
+}
+
+/// Says which embeds were addressed by the name of their table though they have one of their own.
+pub(crate) fn warn(headers: &mut HeaderMap, legacy: &[(String, String)]) {
+    if !legacy.is_empty() {
+        put(headers, WARNING, &warning(legacy));
+    }
 }
 
 fn warning(legacy: &[(String, String)]) -> String {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use basalt_catalog::{ArgMode, Function, Volatility};
-use basalt_plan::ask::{Arguments, Ask, CallAsk};
+use basalt_plan::ask::{Arguments, Ask, CallAsk, Item};
 use basalt_plan::plan::{CallResult, Literal, Literals};
 use basalt_plan::resolve::{self, CallBody, ResolveError, Wanted};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::parse::arguments::{self, Given};
 use crate::parse::prefer::Request;
 use crate::parse::query::{self, Params};
 use crate::parse::range;
-use crate::read::out_of_bounds;
+use crate::read::{out_of_bounds, warn};
 use crate::timing::Stage;
 use crate::write::{bounded, check_bound};
 use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, allowed, answered, explained, put};
@@ -56,9 +56,13 @@ impl Rest {
         }
         self.bound(&mut params, page, &mut literals);
         let (arguments, payload) = passed(function, given, names, &mut literals);
-        let node = std::mem::take(&mut params.node);
+        let mut node = std::mem::take(&mut params.node);
         let (result, returned) = resolve::result(&catalog, function);
         let media = self.negotiated(asked, (asked.schema, &returned), &node.select);
+        if node.select.is_empty() {
+            // `select=` says nothing, and everything is shown.
+            node.select.push(Item::Star);
+        }
         let bound = asked.preferences.bound();
         let ask = Ask::Call(CallAsk {
             schema: asked.schema.to_owned(),
@@ -118,6 +122,7 @@ impl Rest {
         if let Some(applied) = asked.preferences.applied(Request::Call, false, self.config.tx_end.may_override()) {
             put(headers, PREFERENCE_APPLIED, &applied);
         }
+        warn(headers, &params.legacy);
         if *asked.method == Method::HEAD {
             *response.body_mut() = Bytes::new();
         }

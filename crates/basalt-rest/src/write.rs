@@ -7,17 +7,18 @@ use basalt_plan::ask::{
     Ask, DeleteAsk, Field, Filter, InsertAsk, Item, Node, Operand, Operator, ReadAsk, Resolution, Returning, UpdateAsk,
 };
 use basalt_plan::plan::{Action, Count, Literal, Literals, Output};
-use basalt_types::{TypeRef, pg};
+use basalt_types::{SqlError, SqlState, TypeRef, pg};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 
 use crate::error::RestError as Error;
 use crate::parse::body::{self, Payload};
-use crate::parse::media::{self, Media};
+use crate::parse::media::{self, BodyType, Media};
 use crate::parse::prefer::{Request, Return};
 use crate::parse::query::Params;
 use crate::parse::range::{self, Page};
+use crate::read::warn;
 use crate::timing::Stage;
 use crate::{Asked, CONTENT_PROFILE, PREFERENCE_APPLIED, Rest, Terms, answered, explained, nested, put};
 
@@ -37,8 +38,8 @@ impl Rest {
         if asked.headers.contains_key(nested::NESTED) {
             return self.nested(asked, name).await;
         }
-        let Written { params, literals, returning, media, .. } = self.written(asked, name)?;
-        let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
+        let Written { mut params, literals, returning, media, .. } = self.written(asked, name)?;
+        let payload = payload(asked, &mut params)?;
         self.check_levels(asked, name, &params)?;
         let resolution = asked.preferences.resolution;
         let ask = Ask::Insert(InsertAsk {
@@ -80,15 +81,17 @@ impl Rest {
             let resolves = matches!(&**statement, basalt_sql::typed::Statement::Insert(i) if i.on_conflict.is_some());
             self.finish(asked, headers, is_shown.then_some(media), Request::Insert, resolves);
         }
+        warn(headers, &params.legacy);
         Ok(response)
     }
 
     pub(crate) async fn put(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let Written { params, literals, target, returning, media, page } = self.written(asked, name)?;
+        let Written { mut params, literals, target, returning, media, page } = self.written(asked, name)?;
         if page != Page::default() {
             return Err(Error::PutLimit);
         }
-        let payload = body::payload(asked.body, media::body_type(asked.headers)?, true)?;
+        params.columns = None;
+        let payload = payload(asked, &mut params)?;
         self.check_levels(asked, name, &params)?;
         let keys = equalities(&target);
         let ask = Ask::Insert(InsertAsk {
@@ -108,9 +111,9 @@ impl Rest {
         Self::check_preferences(&asked.preferences)?;
         let media = media?;
         let plan = plan?;
-        self.check_put(asked, name, &keys, &literals, &payload)?;
+        let row = self.put_row(asked, name, &keys, &literals, &payload)?;
         asked.ended(Stage::Plan);
-        let answer = self.run(asked, (&ask, plan), literals, Some(payload.json), self.terms(asked, &media)).await?;
+        let answer = self.run(asked, (&ask, plan), literals, Some(row), self.terms(asked, &media)).await?;
         asked.ended(Stage::Transaction);
         if media.explain.is_some() {
             return Ok(explained(asked, &media, answer.body));
@@ -121,14 +124,16 @@ impl Rest {
             (true, 0) => StatusCode::OK,
             (true, _) => StatusCode::CREATED,
         };
-        Ok(self.changed(asked, status, answer.body, is_shown.then_some(media), None, Request::Put))
+        let mut response = self.changed(asked, status, answer.body, is_shown.then_some(media), None, Request::Put);
+        warn(response.headers_mut(), &params.legacy);
+        Ok(response)
     }
 
     pub(crate) async fn update(&self, asked: &Asked<'_>, name: &str) -> Result<Response<Bytes>, Error> {
-        let Written { params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
+        let Written { mut params, literals, target, mut returning, media, .. } = self.written(asked, name)?;
         let bound = asked.preferences.bound();
         returning.max_affected = bound.and_then(|bound| u64::try_from(bound).ok());
-        let payload = body::payload(asked.body, media::body_type(asked.headers)?, params.columns.is_none())?;
+        let payload = payload(asked, &mut params)?;
         self.check_levels(asked, name, &params)?;
         let columns = columns(&params, &payload);
         let changes_nothing = columns.is_empty() || payload.rows == 0;
@@ -172,7 +177,9 @@ impl Rest {
         check_bound(bound, rows)?;
         let total = asked.preferences.counts_written().then_some(rows);
         let shown = range::content_range(0, rows.checked_sub(1), total);
-        Ok(self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update))
+        let mut response = self.changed(asked, status, body, is_shown.then_some(media), Some(shown), Request::Update);
+        warn(response.headers_mut(), &params.legacy);
+        Ok(response)
     }
 
     /// What the database's own code makes of no rows.
@@ -209,7 +216,9 @@ impl Rest {
         let status = if is_shown { StatusCode::OK } else { StatusCode::NO_CONTENT };
         let total = asked.preferences.counts_written().then_some(answer.rows);
         let shown = range::content_range(1, None, total);
-        Ok(self.changed(asked, status, answer.body, is_shown.then_some(media), Some(shown), Request::Delete))
+        let mut response = self.changed(asked, status, answer.body, is_shown.then_some(media), Some(shown), Request::Delete);
+        warn(response.headers_mut(), &params.legacy);
+        Ok(response)
     }
 
     /// The answer of PUT, PATCH and DELETE.
@@ -276,15 +285,15 @@ impl Rest {
             _ => Output::None,
         };
         let representation = match asked.preferences.returns {
-            Some(Return::Representation | Return::HeadersOnly) => Some(node),
-            Some(Return::Minimal) | None => {
+            Some(Return::Representation) => Some(node),
+            returns => {
                 let is_plain = |item: &Item| matches!(item, Item::Star | Item::Field { aggregate: None, .. });
                 if !node.select.iter().all(is_plain) {
                     // What would be shown must exist, or nothing is written.
                     let settings = self.settings();
                     basalt_plan::resolve::check_shown(&self.engine.catalog(), asked.schema, name, &node, settings)?;
                 }
-                None
+                (returns == Some(Return::HeadersOnly)).then_some(node)
             }
         };
         let returning = Returning {
@@ -315,29 +324,34 @@ impl Rest {
         names.into_iter().map(item).collect()
     }
 
-    /// A PUT's payload has the key that its filters say.
-    fn check_put(
+    /// The row of a PUT's payload that has the key which its filters say; there must be one.
+    fn put_row(
         &self,
         asked: &Asked<'_>,
         name: &str,
         keys: &[(String, u32)],
         literals: &Literals,
         payload: &Payload,
-    ) -> Result<(), Error> {
+    ) -> Result<Bytes, Error> {
         let catalog = self.engine.catalog();
         let relation = basalt_plan::resolve::table(&catalog, asked.schema, name)?;
+        let mut rows = body::rows_of(&payload.json);
         for (column, id) in keys {
-            let given = body::value_of(&payload.json, column);
+            if !payload.keys.contains(column) {
+                let message = format!("column pgrst_body.{column} does not exist");
+                return Err(Error::Sql(SqlError::new(SqlState::UNDEFINED_COLUMN, message)));
+            }
             let wanted = match literals.0.get(*id as usize) {
                 Some(Literal::Text(text)) => text.as_str(),
                 _ => return Err(Error::PutFilters),
             };
             let ty = relation.column(column).map(|c| catalog.base_type(c.type_ref()));
-            if !given.is_some_and(|given| is_same(&given, wanted, ty)) {
-                return Err(Error::PutPayload);
-            }
+            rows.retain(|row| body::value_of(row.get(), column).is_some_and(|given| is_same(&given, wanted, ty)));
         }
-        Ok(())
+        match rows.as_slice() {
+            [row] => Ok(Bytes::copy_from_slice(row.get().as_bytes())),
+            _ => Err(Error::PutPayload),
+        }
     }
 }
 
@@ -371,6 +385,15 @@ fn is_same(a: &str, b: &str, ty: Option<TypeRef>) -> bool {
     }
     let Some(ty) = ty.filter(|ty| pg::builtin(ty.oid).is_some()) else { return false };
     matches!((pg::input(a, ty), pg::input(b, ty)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The rows of the body. `columns=` chooses among the keys of JSON alone.
+fn payload(asked: &Asked<'_>, params: &mut Params) -> Result<Payload, Error> {
+    let kind = media::body_type(asked.headers)?;
+    if kind != BodyType::Json {
+        params.columns = None;
+    }
+    body::payload(asked.body, kind, params.columns.is_none())
 }
 
 /// The columns written: `columns=`, else the payload's keys.

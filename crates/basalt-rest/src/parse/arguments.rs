@@ -81,7 +81,7 @@ pub fn given(body: &Bytes, headers: &HeaderMap, columns: Option<&[String]>) -> R
     match (kind, columns) {
         (BodyType::Form, _) => {
             let text = String::from_utf8_lossy(body);
-            let pairs = text.split('&').filter(|p| !p.is_empty()).map(super::query::pair);
+            let pairs = super::query::separated(&text).map(super::query::pair);
             let pairs = pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
             Ok(Given::Pairs { pairs, body: CallBody::Other })
         }
@@ -90,7 +90,8 @@ pub fn given(body: &Bytes, headers: &HeaderMap, columns: Option<&[String]>) -> R
             Ok(Given::Json { json: body.clone(), names: names.to_vec(), is_array, body: CallBody::Json })
         }
         (BodyType::Json, None) if body.is_empty() => {
-            Ok(Given::Json { json: Bytes::from_static(b"{}"), names: Vec::new(), is_array: false, body: CallBody::Json })
+            // One unnamed argument is given what is there: nothing, which is no JSON.
+            Ok(Given::Json { json: Bytes::new(), names: Vec::new(), is_array: false, body: CallBody::Json })
         }
         (kind, _) => {
             let payload = body::payload(body, kind, true)?;

@@ -152,15 +152,15 @@ fn keys<'de, A: MapAccess<'de>>(map: &mut A) -> Result<BTreeSet<String>, A::Erro
     Ok(keys)
 }
 
+/// The objects of a body, as written; what is no object, or no list of them, has none.
+pub fn rows_of(json: &[u8]) -> Vec<&RawValue> {
+    let only = || serde_json::from_slice(json).ok().filter(|raw: &&RawValue| raw.get().starts_with('{')).map(|raw| vec![raw]);
+    serde_json::from_slice(json).ok().or_else(only).unwrap_or_default()
+}
+
 /// The text of an object's value of that key: strings without quotes, others as written. `None`: no such key, or null.
-pub fn value_of(json: &[u8], key: &str) -> Option<String> {
-    let object: std::collections::HashMap<String, &RawValue> = match serde_json::from_slice(json) {
-        Ok(object) => object,
-        Err(_) => {
-            let mut rows: Vec<std::collections::HashMap<String, &RawValue>> = serde_json::from_slice(json).ok()?;
-            if rows.len() == 1 { rows.pop()? } else { return None }
-        }
-    };
+pub fn value_of(json: &str, key: &str) -> Option<String> {
+    let object: std::collections::HashMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     let raw = object.get(key)?.get();
     match raw {
         "null" => None,
@@ -172,7 +172,7 @@ pub fn value_of(json: &[u8], key: &str) -> Option<String> {
 fn form(body: &[u8]) -> Payload {
     let text = String::from_utf8_lossy(body);
     let mut object = serde_json::Map::new();
-    for pair in text.split('&').filter(|p| !p.is_empty()) {
+    for pair in super::query::separated(&text) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         object.insert(super::query::decode(key).into_owned(), super::query::decode(value).into_owned().into());
     }
@@ -186,7 +186,10 @@ fn csv(body: &[u8]) -> Result<Payload, RestError> {
     let wrong = |text: &str| RestError::Body(text.to_owned());
     let text = std::str::from_utf8(body).map_err(|_| wrong("The CSV is not valid UTF-8"))?;
     let mut lines = records(text).ok_or_else(|| wrong("A quote is not closed"))?.into_iter();
-    let header = lines.next().filter(|h| h.iter().any(|n| !n.is_empty())).ok_or_else(|| wrong("not enough input"))?;
+    let header = lines
+        .next()
+        .filter(|h| h.iter().any(|n| !n.is_empty()))
+        .ok_or_else(|| wrong("parse error (not enough input) at \"\""))?;
     let mut rows = Vec::new();
     for line in lines {
         if line.len() != header.len() {

@@ -73,7 +73,7 @@ pub fn call_params(query: &str, literals: &mut Literals, arguments: &mut Vec<(St
 }
 
 fn read(query: &str, literals: &mut Literals, mut arguments: Option<&mut Vec<(String, String)>>) -> Result<Params, ParseError> {
-    let parts = || query.split('&').filter(|p| !p.is_empty());
+    let parts = || separated(query);
     // A parameter without `=` says nothing; one with an empty value does.
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = parts().filter(|p| p.contains('=')).map(pair).collect();
     // A key may also come as a parameter; it is the gateway's.
@@ -328,6 +328,11 @@ fn listed(what: &'static str, text: &str) -> Result<Vec<String>, ParseError> {
     }
 }
 
+/// The parts of a query string or form: `;` separates them as `&` does.
+pub fn separated(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['&', ';']).filter(|part| !part.is_empty())
+}
+
 /// A parameter's name and value, decoded.
 pub fn pair(text: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
@@ -345,12 +350,17 @@ pub fn decode(text: &str) -> Cow<'_, str> {
 
 fn canonical(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> String {
     let mut out = String::with_capacity(pairs.iter().map(|(k, v)| k.len() + v.len() + 8).sum());
-    for (i, (key, value)) in pairs.iter().enumerate() {
-        if i > 0 {
-            out.push('&');
+    let mut last = None;
+    for (key, value) in pairs {
+        // A parameter that comes again adds to the values of the first.
+        if last == Some(key) {
+            out.push(',');
+        } else {
+            out.push_str(if last.is_some() { "&" } else { "" });
+            out.extend(percent_encoding::utf8_percent_encode(key, UNRESERVED));
+            out.push('=');
         }
-        out.extend(percent_encoding::utf8_percent_encode(key, UNRESERVED));
-        out.push('=');
+        last = Some(key);
         out.extend(percent_encoding::utf8_percent_encode(value, UNRESERVED));
     }
     out

@@ -82,7 +82,9 @@ proptest! {
             for kind in [media::BodyType::Json, media::BodyType::Csv, media::BodyType::Form] {
                 let _ = body::payload(&body, kind, true);
             }
-            let _ = body::value_of(&body, "a");
+            for row in body::rows_of(&body) {
+                let _ = body::value_of(row.get(), "a");
+            }
         }
     }
 }
