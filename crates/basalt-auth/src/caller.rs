@@ -125,7 +125,9 @@ fn in_the_originals_words(error: TokenError) -> &'static str {
     match error {
         TokenError::Empty | TokenError::Parts(_) => "token is malformed: token contains an invalid number of segments",
         TokenError::Key | TokenError::NoKey => "token signature is invalid: signature is invalid",
-        TokenError::Algorithm | TokenError::Unsigned => "token signature is invalid: signing method is invalid",
+        TokenError::Algorithm | TokenError::Unsigned | TokenError::Header => {
+            "token signature is invalid: signing method is invalid"
+        }
         TokenError::Malformed | TokenError::Claims | TokenError::NotANumber(_) | TokenError::AudienceType => "token is malformed",
         TokenError::Expired => "token has invalid claims: token is expired",
         TokenError::NotYetValid => "token has invalid claims: token is not valid yet",
