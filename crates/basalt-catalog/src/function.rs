@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::OidNumber;
+use basalt_types::{Oid, TypeRef};
+
 use crate::acl::Acl;
+use crate::{Catalog, OidNumber, TypeKind};
 
 /// A function or procedure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,10 +83,28 @@ pub struct Cast {
 }
 
 impl Function {
-    /// Whether it gives rows rather than one plain value: a set, RETURNS TABLE, several OUT parameters, a record.
-    pub fn gives_rows(&self) -> bool {
-        use basalt_types::pg::oid;
-        self.setof || self.outputs().nth(1).is_some() || basalt_types::Oid(self.returns) == oid::RECORD
+    /// The columns of its rows: OUT and TABLE parameters, the fields of a composite type, the columns of a table. None: it gives
+    /// plain values (or records that only the caller describes).
+    pub fn row_columns(&self, catalog: &Catalog) -> Vec<(String, TypeRef)> {
+        let declared: Vec<_> = self.outputs().map(|arg| (arg.name.clone(), TypeRef::of(Oid(arg.ty)))).collect();
+        let base = catalog.base_type(TypeRef::of(Oid(self.returns))).oid;
+        match catalog.type_by_oid(base).filter(|def| declared.is_empty() && def.oid == base.0).map(|def| &def.kind) {
+            Some(TypeKind::Composite { fields }) => {
+                fields.iter().map(|(name, ty, typmod)| (name.clone(), TypeRef { oid: Oid(*ty), typmod: *typmod })).collect()
+            }
+            Some(TypeKind::Row { relation }) => match catalog.relation_by_oid(Oid(*relation)) {
+                Some(relation) => relation.columns.iter().map(|c| (c.name.clone(), c.type_ref())).collect(),
+                None => Vec::new(),
+            },
+            _ => declared,
+        }
+    }
+
+    /// Whether it gives rows rather than one plain value: a set, several columns, a composite value, a record.
+    pub fn gives_rows(&self, catalog: &Catalog) -> bool {
+        self.setof
+            || Oid(self.returns) == basalt_types::pg::oid::RECORD
+            || self.outputs().next().is_none() && !self.row_columns(catalog).is_empty()
     }
 
     /// The schemas of its own SET search_path, `"$user"` resolved; `None` without one: the caller's.

@@ -92,6 +92,8 @@ pub struct Catalog {
     type_names: HashMap<(Oid, String), Oid>,
     /// Types by their array types.
     array_types: HashMap<Oid, Oid>,
+    /// The types of tables' rows, each with its table's identity; a server's catalog has types of their own for them.
+    row_types: HashMap<Oid, Arc<TypeDef>>,
     function_names: HashMap<(Oid, String), Vec<Oid>>,
 }
 
@@ -193,6 +195,9 @@ impl Catalog {
             self.relation_names.remove(&(Oid(old.schema), old.name.clone()));
         }
         self.relation_names.insert((Oid(relation.schema), relation.name.clone()), oid);
+        if relation.kind != RelationKind::Sequence {
+            self.row_types.insert(oid, Arc::new(TypeDef::of_rows(&relation)));
+        }
         self.relations.insert(oid, Arc::new(relation));
     }
 
@@ -200,6 +205,7 @@ impl Catalog {
     pub fn remove_relation(&mut self, oid: Oid) {
         if let Some(old) = self.relations.remove(&oid) {
             self.relation_names.remove(&(Oid(old.schema), old.name.clone()));
+            self.row_types.remove(&oid);
         }
     }
 
@@ -212,18 +218,29 @@ impl Catalog {
             .find_map(|r| r.indexes.iter().find(|i| i.name == name).map(|i| (r, i)))
     }
 
-    /// A user-defined type by schema and name.
+    /// A user-defined type by schema and name: one of its own, or that of a table's rows.
     pub fn type_named(&self, schema: &str, name: &str) -> Option<&Arc<TypeDef>> {
-        let schema = self.schema_names.get(schema)?;
-        self.types.get(self.type_names.get(&(*schema, name.to_owned()))?)
+        let key = (*self.schema_names.get(schema)?, name.to_owned());
+        match self.type_names.get(&key) {
+            Some(oid) => self.types.get(oid),
+            None => self.row_type(*self.relation_names.get(&key)?),
+        }
     }
 
-    /// A user-defined type by identity, or by the identity of its array type.
+    /// The type of a table's rows, where it is no type of its own.
+    fn row_type(&self, relation: Oid) -> Option<&Arc<TypeDef>> {
+        if self.is_native { None } else { self.row_types.get(&relation) }
+    }
+
+    /// A user-defined type by identity, or by the identity of its array type. The type of a table's rows has the table's identity.
     pub fn type_by_oid(&self, oid: Oid) -> Option<&Arc<TypeDef>> {
-        self.types.get(&oid).or_else(|| self.types.get(self.array_types.get(&oid)?))
+        self.types
+            .get(&oid)
+            .or_else(|| self.array_types.get(&oid).and_then(|of| self.types.get(of)))
+            .or_else(|| self.row_type(oid))
     }
 
-    /// All user-defined types.
+    /// All user-defined types, those of tables' rows left out where they are no types of their own.
     pub fn types(&self) -> impl Iterator<Item = &Arc<TypeDef>> {
         self.types.values()
     }

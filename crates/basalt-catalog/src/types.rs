@@ -19,6 +19,22 @@ pub struct TypeDef {
     pub kind: TypeKind,
 }
 
+impl TypeDef {
+    /// The type of a table's or view's rows, under the relation's own identity.
+    pub(crate) fn of_rows(relation: &crate::Relation) -> Self {
+        Self {
+            oid: relation.oid,
+            array_oid: 0,
+            schema: relation.schema,
+            name: relation.name.clone(),
+            owner: relation.owner.clone(),
+            acl: None,
+            comment: None,
+            kind: TypeKind::Row { relation: relation.oid },
+        }
+    }
+}
+
 /// Kinds of user-defined type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]

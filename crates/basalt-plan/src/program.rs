@@ -10,9 +10,12 @@
 //! Everything that could be refused without a connection has been refused before a program exists.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use basalt_sql::typed::SessionParam;
 use basalt_types::{Oid, SqlError, TypeRef, Value};
+
+use crate::plan::CallResult;
 
 pub use crate::write_program::*;
 
@@ -181,6 +184,41 @@ pub struct ReadProgram {
     pub short: bool,
     /// What it reads, for the authorizer and for knowing when it is stale.
     pub touched: Touched,
+    /// The call of a function that comes first: its rows are [`Bind::Written`] of [`ReadProgram::rows`].
+    pub call: Option<Arc<CallProgram>>,
+}
+
+/// A call of a function whose rows a read then shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallProgram {
+    /// The call: a row of the function's result columns in each row.
+    pub rows: Compiled,
+    /// Values of `$1`, `$2`, … of it.
+    pub values: Vec<CallValue>,
+    /// The values are those of the first object of the payload's array; without one nothing is called.
+    pub first_of_array: bool,
+    /// What the result is, for its form as JSON.
+    pub result: CallResult,
+    /// Nothing may be written.
+    pub is_read_only: bool,
+    /// The longest time the function asks for; zero is no bound.
+    pub timeout: Option<Duration>,
+}
+
+/// An argument of a call, before it is a value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallValue {
+    /// The payload's value of a key, as `json_to_record` reads it; NULL without the key.
+    Key {
+        /// The key.
+        name: String,
+        /// What it becomes.
+        ty: Arc<InputType>,
+    },
+    /// The whole payload, read as a text of this type.
+    Payload(Arc<InputType>),
+    /// A literal, or a list of them, as it is bound.
+    Bind(Bind),
 }
 
 /// What a statement is allowed to touch; the engine's authorizer denies everything else.

@@ -20,7 +20,7 @@ const SHORT_STEPS: usize = 16;
 impl SqliteEngine {
     pub(crate) async fn batch(&self, batch: Batch) -> Result<Vec<Answer>, BatchError> {
         let ready = self.all_ready(&batch)?;
-        if ready.iter().all(|ready| matches!(ready, Ready::Read(_))) {
+        if ready.iter().all(|ready| matches!(ready, Ready::Read(ready) if !ready.may_write())) {
             return self.read_batch(batch, ready).await;
         }
         let task = |batch: Batch, ready: Vec<Ready>, place: Arc<AtomicUsize>| -> Task {
@@ -98,7 +98,7 @@ impl SqliteEngine {
                         let mut run = step.filled(&answers)?;
                         run.limits.deadline = batch.deadline;
                         let now = slot.shared.options.clock.now();
-                        let answer = answer::one(&slot.connection, &run, ready, now)?;
+                        let answer = answer::one(slot, &run, ready, now)?;
                         step.check(&answer)?;
                         answers.push(answer);
                         batch.check_length(&answers)
@@ -125,7 +125,13 @@ fn run(desk: &Desk<'_>, batch: &Batch, ready: &[Ready], place: &AtomicUsize) -> 
         }
         let run = step.filled(&answers)?;
         let answer = match ready {
-            Ready::Read(ready) => answer::inside(desk.connection, &run, ready, desk.now)?,
+            Ready::Read(ready) => {
+                let answer = answer::inside(desk, &run, ready)?;
+                if ready.may_write() {
+                    desk.note_write();
+                }
+                answer
+            }
             Ready::Write(ready) => {
                 let answer = write::answer(desk, &run, ready)?;
                 desk.note_write();

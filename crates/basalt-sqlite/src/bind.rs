@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use crate::connection::{Connection, Prepared};
 use crate::functions::check_pattern;
+use crate::routine;
 
 /// Everything a request's parameters are made from.
 #[derive(Debug, Clone, Copy)]
@@ -206,6 +207,9 @@ fn fact(param: &SessionParam, session: &Session, now: Timestamp) -> Result<Value
 
 /// `current_setting(name, missing_ok)`: what PostgREST sets for a request, the settings every session has, else nothing.
 fn setting(name: &str, missing_ok: bool, session: &Session) -> Result<Value, SqlError> {
+    if let Some(text) = routine::setting(name) {
+        return Ok(Value::Text(text));
+    }
     let request = session.request.as_deref();
     let known = match name {
         "request.jwt.claims" => Some(session.claims_text().into_owned()),

@@ -19,7 +19,7 @@ use crate::error;
 use crate::functions::Services;
 use crate::options::SqliteOptions;
 use crate::own::Own;
-use crate::programs::{Programs, Ready};
+use crate::programs::{Programs, Ready, ReadyRead};
 use crate::readers::Readers;
 use crate::readers::answer::{self, Early};
 use crate::receipts::Keys;
@@ -111,6 +111,7 @@ impl SqliteEngine {
 
     async fn answer(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {
         match ready {
+            Ready::Read(ready) if ready.may_write() => self.call(run, ready).await,
             ready @ Ready::Read(_) => self.read(run, ready).await,
             ready @ Ready::Write(_) => self.write(run, ready).await,
         }
@@ -157,6 +158,24 @@ impl SqliteEngine {
         });
         let boxed = self.queue.submit(task, terms)?.await.map_err(|_| error::closing())??;
         boxed.downcast::<Answer>().map(|b| *b).map_err(|_| SqlError::internal("a write answered with another value").into())
+    }
+
+    /// Calls a function that may write.
+    async fn call(&self, run: Run, ready: Arc<ReadyRead>) -> Result<Answer, RunError> {
+        let terms = Terms {
+            rollback: run.rollback,
+            who: caller(&run.session),
+            max_cost: run.limits.max_cost,
+            ..Terms::new(Kind::Long, answer::deadline(&run, &ready))
+        };
+        let task: Task = Arc::new(move |desk| {
+            if desk.catalog().version() != run.plan.catalog_version {
+                return Err(RunError::StalePlan);
+            }
+            answer::inside(desk, &run, &ready).map(|answer| Box::new(answer) as Boxed)
+        });
+        let boxed = self.queue.submit(task, terms)?.await.map_err(|_| error::closing())??;
+        boxed.downcast::<Answer>().map(|b| *b).map_err(|_| SqlError::internal("a call answered with another value").into())
     }
 
     async fn read(&self, run: Run, ready: Ready) -> Result<Answer, RunError> {

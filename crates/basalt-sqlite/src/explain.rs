@@ -69,6 +69,7 @@ pub(crate) fn answer(slot: &mut Slot, run: &Run, ready: &Ready, explain: Explain
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
     context.begin(Some(run.limits.deadline), None, now);
     let root = match ready {
+        Ready::Read(ready) if ready.program.call.is_some() => Err(SqlError::unsupported("the plan of a function's call")),
         Ready::Read(ready) => guarded(connection, &ready.tables, || read(connection, &ready.program, &facts)),
         Ready::Write(ready) => guarded(connection, &ready.tables, || write(connection, &ready.program, &facts)),
     };

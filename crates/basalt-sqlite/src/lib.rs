@@ -33,6 +33,7 @@
 mod batch;
 mod bind;
 mod bulk;
+mod call;
 mod commit;
 mod compile;
 mod connection;
@@ -53,7 +54,6 @@ mod programs;
 mod readers;
 mod receipts;
 mod refusal;
-#[allow(dead_code)] // the languages of routines take it into use
 mod routine;
 mod schema;
 mod sequences;

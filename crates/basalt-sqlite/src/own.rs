@@ -9,6 +9,7 @@ use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::programs::{Ready, ReadyRead};
 use crate::readers::Slot;
+use crate::routine::Scene;
 use crate::{compile, routine, write};
 
 enum Place<'a> {
@@ -43,24 +44,40 @@ impl Transaction for Own<'_> {
             Place::Writer(desk) => (desk.catalog(), &desk.shared.programs),
             Place::Reader(slot) => (slot.shared.catalog.load_full(), &slot.shared.programs),
         };
-        match (programs.of_text(sql, &catalog)?, &self.place) {
+        let ready = programs.of_text(sql, &catalog)?;
+        let path = routine::default_path();
+        let scene = match &self.place {
+            Place::Writer(desk) => Scene::writing(desk, &self.session, &path),
+            Place::Reader(slot) => Scene::reading(&slot.connection, &slot.shared, &catalog, &self.session, &path, self.now),
+        };
+        scene.enter(|| match (ready, &self.place) {
             (Ready::Read(ready), Place::Writer(desk)) => read(desk.connection, &ready, &facts),
             (Ready::Read(ready), Place::Reader(slot)) => read(&slot.connection, &ready, &facts),
             (Ready::Write(ready), Place::Writer(desk)) => {
-                let path = routine::path_of(&self.session);
-                let run = || write::run(desk, &ready, &facts, None);
-                let written = routine::Scene::writing(desk, &self.session, &path).enter(run)?;
+                let written = write::run(desk, &ready, &facts, None)?;
                 Ok(Rows { rows: written.returned, affected: written.affected })
             }
             (Ready::Write(_), Place::Reader(_)) => {
                 Err(SqlError::new(SqlState::READ_ONLY, "cannot execute a write in a read-only transaction"))
             }
-        }
+        })
     }
 
     fn now(&self) -> Timestamp {
         self.now
     }
+}
+
+/// Most bytes of rows that are kept at a time.
+const MOST_BYTES: usize = 256 << 20;
+
+fn bytes_of(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Null | Value::Int(_) | Value::Real(_) => 0,
+        }
 }
 
 /// Runs a read and collects its result columns, in storage form.
@@ -72,8 +89,16 @@ pub(crate) fn read(connection: &Connection, ready: &ReadyRead, facts: &Facts<'_>
     let before = context.replace_shapes(Some(ready.shapes.clone()));
     let result = bind::prepare(connection, &ready.program.rows, facts, &NoRow).and_then(|mut statement| {
         let mut rows = Vec::new();
+        let mut size = 0usize;
         while statement.step()? {
-            rows.push(statement.row());
+            let row = statement.row();
+            size = row.iter().fold(size, |sum, value| sum.saturating_add(bytes_of(value)));
+            if size > MOST_BYTES {
+                return Err(
+                    SqlError::new(SqlState::OUT_OF_MEMORY, "out of memory").detail("A result inside the statement is too large.")
+                );
+            }
+            rows.push(row);
         }
         Ok(rows)
     });

@@ -55,6 +55,11 @@ impl ReadyRead {
         Self { shapes: Shapes::new(&program.shapes), tables: read_tables(catalog, &program.touched), program }
     }
 
+    /// Whether it calls a function that may write: it runs on the writer.
+    pub(crate) fn may_write(&self) -> bool {
+        self.program.call.as_ref().is_some_and(|call| !call.is_read_only)
+    }
+
     /// The same, for one connection: counting who holds it touches no memory of other cores.
     pub(crate) fn own(&self) -> Self {
         Self { program: Arc::clone(&self.program), shapes: Arc::clone(&self.shapes), tables: Arc::clone(&self.tables) }

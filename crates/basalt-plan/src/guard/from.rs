@@ -101,7 +101,7 @@ impl Guard<'_> {
     }
 
     /// Names in policies and views were looked up when those were made; only the statement's own need USAGE of the schema.
-    fn is_users_own(&self, role: &Rc<Rights>) -> bool {
+    pub(super) fn is_users_own(&self, role: &Rc<Rights>) -> bool {
         self.active.is_empty() && Rc::ptr_eq(role, &self.caller) && self.views == 0
     }
 

@@ -76,6 +76,8 @@ struct Guard<'a> {
     uses: Uses,
     /// Privileges to check when all policies are in.
     needs: Vec<Need>,
+    /// Functions called, each with the role that calls and whether the statement itself names it.
+    calls: Vec<(Oid, Rc<Rights>, bool)>,
     /// Relations whose policies are being expanded.
     active: Vec<Oid>,
     /// How many views the current reference stands in.
@@ -94,6 +96,7 @@ impl<'a> Guard<'a> {
             next,
             uses: Uses::default(),
             needs: Vec::new(),
+            calls: Vec::new(),
             active: Vec::new(),
             views: 0,
             depth: 0,
@@ -106,6 +109,10 @@ impl<'a> Guard<'a> {
         self.needs.sort_by_key(|need| need.depth);
         for need in &self.needs {
             need.check(self.catalog)?;
+        }
+        // Tables first: PostgreSQL looks at functions only where it makes ready to call them.
+        for (function, role, is_named) in &self.calls {
+            check_call(self.catalog, *function, role, *is_named)?;
         }
         for oid in &self.touched.read {
             self.populated(*oid)?;
@@ -325,7 +332,7 @@ impl VisitorMut for Subqueries<'_, '_> {
         }
         match &mut expr.kind {
             ExprKind::UserFunc { function, .. } => {
-                self.result = self.guard.function(*function, self.role);
+                self.guard.function(*function, self.role);
             }
             ExprKind::JsonRows { .. } if faults::on(Fault::EmbedUnfiltered) => return,
             ExprKind::Exists(_) if faults::on(Fault::ExistsUnfiltered) => return,
@@ -336,12 +343,36 @@ impl VisitorMut for Subqueries<'_, '_> {
 }
 
 impl Guard<'_> {
-    /// Notes a call of a user's function; EXECUTE is checked with the other privileges.
-    fn function(&mut self, oid: Oid, role: &Rc<Rights>) -> Result<(), SqlError> {
-        let function = self.catalog.function_by_oid(oid).ok_or_else(|| SqlError::internal("a function has gone"))?;
+    /// Notes a call of a user's function; EXECUTE is checked with the other privileges. Wherever it stands, in a view or a policy too,
+    /// it is the statement's role that calls.
+    fn function(&mut self, oid: Oid, role: &Rc<Rights>) {
         self.touched.functions.push(oid);
-        if role.on_function(function).contains(Privileges::EXECUTE) { Ok(()) } else { Err(rights::function_denied(function)) }
+        let is_named = self.is_users_own(role);
+        self.calls.push((oid, self.caller.clone(), is_named));
     }
+}
+
+/// Checks EXECUTE of a function, and USAGE of its schema when the statement itself names it.
+///
+/// # Errors
+/// 42501.
+fn check_call(catalog: &Catalog, oid: Oid, role: &Rights, is_named: bool) -> Result<(), SqlError> {
+    let function = catalog.function_by_oid(oid).ok_or_else(|| SqlError::internal("a function has gone"))?;
+    if is_named
+        && let Some(schema) = catalog.schema_by_oid(Oid(function.schema))
+        && !role.on_schema(schema).contains(Privileges::USAGE)
+    {
+        return Err(rights::schema_denied(schema));
+    }
+    if role.on_function(function).contains(Privileges::EXECUTE) { Ok(()) } else { Err(rights::function_denied(function)) }
+}
+
+/// Whether a role may call a function.
+///
+/// # Errors
+/// 42501 when it may not.
+pub fn may_call(catalog: &Catalog, caller: &Caller<'_>, function: Oid) -> Result<(), SqlError> {
+    check_call(catalog, function, &Rights::of(catalog, caller.role), false)
 }
 
 /// Why `nextval` of a sequence is refused to the caller, if it is.

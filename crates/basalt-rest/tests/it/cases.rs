@@ -39,7 +39,7 @@ impl InProcess {
         options.auto_expose_new_tables = true;
         let engine = SqliteEngine::open(options).map_err(|e| e.to_string())?;
         if let Some(fixture) = fixture {
-            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text: fixture_text(fixture)? };
+            let file = MigrationFile { version: "20240101000000".into(), name: fixture.into(), text: embedded_fixture(fixture)? };
             engine.apply_migration(&file).map_err(|e| format!("{fixture}: {e:?}"))?;
         }
         self.engine = Some(Arc::clone(&engine));
@@ -53,6 +53,21 @@ impl InProcess {
 pub fn fixture_text(name: &str) -> Result<String, String> {
     let path = root().join("tests/fixtures").join(format!("{name}.sql"));
     std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A fixture without what only PostgreSQL can have: lines between `-- On PostgreSQL only:` and `-- On both:`.
+fn embedded_fixture(name: &str) -> Result<String, String> {
+    let mut on_both = true;
+    let text = fixture_text(name)?;
+    let kept = text.lines().filter(|line| {
+        match line.trim_end() {
+            "-- On PostgreSQL only:" => on_both = false,
+            "-- On both:" => on_both = true,
+            _ => {}
+        }
+        on_both
+    });
+    Ok(kept.collect::<Vec<_>>().join("\n"))
 }
 
 /// The surface's settings as a case file names them.

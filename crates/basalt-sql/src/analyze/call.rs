@@ -47,6 +47,10 @@ struct Fitted {
     args: Vec<Oid>,
     /// For each parameter: the written argument, or none for its default.
     places: Vec<Option<usize>>,
+    /// The written arguments from here on are the elements of the last parameter, whose type this is.
+    gathers: Option<(usize, Oid)>,
+    /// Another function of its schema takes the same arguments, and both have defaults for the rest.
+    is_ambiguous: bool,
 }
 
 /// A function of FROM.
@@ -87,6 +91,7 @@ impl Analyzer<'_> {
             }
         }
         let names: Vec<Option<&str>> = call.args.iter().map(|arg| arg.name.as_deref()).collect();
+        let args = self.rows_as_arguments(schema, &call.name.name, args);
         let actual: Vec<Oid> = args.iter().map(|a| a.ty.oid).collect();
         let fitted = self.fit(schema, &call.name.name, &actual, &names, call.variadic);
         let declared: Vec<Vec<Oid>> = fitted.iter().map(|f| f.args.clone()).collect();
@@ -98,10 +103,13 @@ impl Analyzer<'_> {
                 {
                     return Ok(cast);
                 }
-                return Err(self.no_function(schema, &call.name.name, &actual, choice));
+                return Err(self.no_function(schema, &call.name.name, &actual, &names, choice));
             }
         };
         let Some(chosen) = fitted.into_iter().nth(at) else { return Err(error(SqlState::INTERNAL, "function table")) };
+        if chosen.is_ambiguous {
+            return Err(self.no_function(schema, &call.name.name, &actual, &names, Choice::Ambiguous));
+        }
         let name = &call.name.name;
         match &chosen.candidate {
             Candidate::Builtin(f) if f.kind == Kind::Aggregate => return self.aggregate(call, f, &chosen, args),
@@ -170,9 +178,20 @@ impl Analyzer<'_> {
                     )
                     .hint("To call a procedure, use CALL."));
                 }
+                if Oid(f.returns) == oid::TRIGGER {
+                    return Err(match self.clause {
+                        Clause::FromFunction => {
+                            let message = format!("function \"{}\" in FROM has unsupported return type trigger", f.name);
+                            error(SqlState::DATATYPE_MISMATCH, message)
+                        }
+                        _ => error(SqlState::FEATURE_NOT_SUPPORTED, "trigger functions can only be called as triggers"),
+                    });
+                }
                 let (args, ty) = self.bind(Oid(f.returns), &chosen, args)?;
                 let call = Expr::new(ExprKind::UserFunc { function: Oid(f.oid), args }, ty);
-                if !f.setof {
+                // One row is a row source too, where there may be one.
+                let may_expand = self.clause == Clause::Select && self.scopes.last().is_some_and(|s| s.expanded.is_some());
+                if !f.setof && !(may_expand && f.gives_rows(self.catalog)) {
                     return Ok(call);
                 }
                 let columns = match out_columns(self.catalog, &f) {
@@ -241,6 +260,33 @@ impl Analyzer<'_> {
             && builtins::functions(&call.name.name).any(|f| f.kind == Kind::Aggregate)
     }
 
+    /// Whole rows have their table's type where a function of that name takes such rows.
+    fn rows_as_arguments(&self, schema: Option<&str>, name: &str, mut args: Vec<Expr>) -> Vec<Expr> {
+        if !args.iter().any(|arg| matches!(arg.kind, ExprKind::WholeRow { .. })) {
+            return args;
+        }
+        let path = schema.map(|schema| vec![schema.to_owned()]).unwrap_or_else(|| self.ctx.search_path.clone());
+        let taken: Vec<u32> = path
+            .iter()
+            .flat_map(|schema| self.catalog.functions_named(schema, name))
+            .flat_map(|function| function.inputs().map(|input| input.ty))
+            .collect();
+        for arg in &mut args {
+            let ExprKind::WholeRow { range } = arg.kind else { continue };
+            let of_table = self.info.get(&range).and_then(|info| info.relation);
+            // A parameter's row goes by its number too.
+            let of_parameter = || {
+                let mut named = self.ctx.rows.iter().filter(|row| row.range == range);
+                let number = named.find_map(|row| row.name.strip_prefix('$')?.parse::<usize>().ok())?;
+                self.ctx.params.get(number.checked_sub(1)?).map(|ty| ty.oid)
+            };
+            if let Some(ty) = of_table.or_else(of_parameter).filter(|ty| taken.contains(&ty.0)) {
+                arg.ty = TypeRef::of(ty);
+            }
+        }
+        args
+    }
+
     /// All functions of the name that the number and names of the arguments fit.
     fn fit(&self, schema: Option<&str>, name: &str, actual: &[Oid], names: &[Option<&str>], spread: bool) -> Vec<Fitted> {
         let mut fitted: Vec<Fitted> = Vec::new();
@@ -259,10 +305,24 @@ impl Analyzer<'_> {
         };
         for schema in schemas {
             for f in self.catalog.functions_named(schema, name) {
-                let Some(new) = fit_user(f, actual.len(), names, spread) else { continue };
-                // An earlier schema's function with the same arguments hides this one.
-                if !fitted.iter().any(|old| old.args == new.args) {
-                    fitted.push(new);
+                let Some(new) = fit_user(self.catalog, f, actual.len(), names, spread) else { continue };
+                // An earlier schema's function with the same arguments hides this one; of one schema, none is meant when defaults make
+                // them alike.
+                let by_default = |f: &Fitted| f.places.contains(&None);
+                let of_schema = |f: &Fitted| match &f.candidate {
+                    Candidate::User(f) => self.catalog.schema_name(f.schema) == schema,
+                    Candidate::Builtin(_) => false,
+                };
+                match fitted.iter_mut().find(|old| old.args == new.args) {
+                    None => fitted.push(new),
+                    Some(old) if !of_schema(old) => {}
+                    // Elements gathered into an array are the lesser match.
+                    Some(old) if old.gathers.is_some() != new.gathers.is_some() => {
+                        if old.gathers.is_some() {
+                            *old = new;
+                        }
+                    }
+                    Some(old) => old.is_ambiguous |= by_default(old) || by_default(&new),
                 }
             }
         }
@@ -307,6 +367,10 @@ impl Analyzer<'_> {
                 None => bound.push(self.default_of(&chosen.candidate, position)?),
             }
         }
+        if let Some((first, array)) = chosen.gathers {
+            let elements = coerced.into_iter().skip(first).flatten().collect();
+            bound.push(Expr::new(ExprKind::Array(elements), TypeRef::of(array)));
+        }
         Ok((bound, TypeRef::of(result)))
     }
 
@@ -333,7 +397,7 @@ impl Analyzer<'_> {
 
     fn aggregate(&mut self, call: &tree::Call, f: &'static builtins::Function, chosen: &Fitted, args: Vec<Expr>) -> Result<Expr> {
         if call.star && f.name != "count" {
-            return Err(self.no_function(call.name.schema.as_deref(), f.name, &[], Choice::None));
+            return Err(self.no_function(call.name.schema.as_deref(), f.name, &[], &[], Choice::None));
         }
         if f.args.is_empty() && !call.star {
             return Err(error(
@@ -428,9 +492,20 @@ impl Analyzer<'_> {
         format!("{name}({})", args.join(", "))
     }
 
-    fn no_function(&self, schema: Option<&str>, name: &str, actual: &[Oid], choice: Choice) -> super::AnalyzeError {
+    fn no_function(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+        actual: &[Oid],
+        names: &[Option<&str>],
+        choice: Choice,
+    ) -> super::AnalyzeError {
         let qualified = schema.map_or_else(|| name.to_owned(), |s| format!("{s}.{name}"));
-        let shown = self.signature(&qualified, actual);
+        let shown = |(at, ty): (usize, &Oid)| match names.get(at).copied().flatten() {
+            Some(name) => format!("{name} => {}", self.shown(*ty)),
+            None => self.shown(*ty),
+        };
+        let shown = format!("{qualified}({})", actual.iter().enumerate().map(shown).collect::<Vec<_>>().join(", "));
         if choice == Choice::Ambiguous {
             return error(SqlState::AMBIGUOUS_FUNCTION, format!("function {shown} is not unique"))
                 .hint("Could not choose a best candidate function. You might need to add explicit type casts.");
@@ -458,7 +533,7 @@ impl Analyzer<'_> {
         let fitted: Vec<Fitted> = builtins::functions(name).flat_map(|f| fit_builtin(f, actual.len(), &names, false)).collect();
         let declared: Vec<Vec<Oid>> = fitted.iter().map(|f| f.args.clone()).collect();
         let choice = resolve::choose(self.catalog, &actual, &declared);
-        let Choice::One(at) = choice else { return Err(self.no_function(None, name, &actual, choice)) };
+        let Choice::One(at) = choice else { return Err(self.no_function(None, name, &actual, &[], choice)) };
         let Some(chosen) = fitted.into_iter().nth(at) else { return Err(error(SqlState::INTERNAL, "function table")) };
         match &chosen.candidate {
             Candidate::Builtin(f) if f.kind == Kind::Aggregate => {
@@ -490,28 +565,17 @@ fn is_input(mode: ArgMode) -> bool {
     matches!(mode, ArgMode::In | ArgMode::InOut | ArgMode::Variadic)
 }
 
-/// The columns of a user's function's rows: its OUT and TABLE parameters, or the fields of its composite type.
+/// The columns of a user's function's rows; empty for plain values.
 pub(super) fn out_columns(catalog: &Catalog, f: &basalt_catalog::Function) -> Vec<(String, TypeRef)> {
-    let outs: Vec<(String, TypeRef)> = f
-        .args
-        .iter()
-        .filter(|a| matches!(a.mode, ArgMode::Out | ArgMode::InOut | ArgMode::Table))
-        .map(|a| (a.name.clone(), TypeRef::of(Oid(a.ty))))
-        .collect();
-    if !outs.is_empty() {
-        return outs;
-    }
-    match catalog.type_by_oid(Oid(f.returns)).filter(|d| d.oid == f.returns).map(|d| &d.kind) {
-        Some(basalt_catalog::TypeKind::Composite { fields }) => {
-            fields.iter().map(|(name, ty, typmod)| (name.clone(), TypeRef { oid: Oid(*ty), typmod: *typmod })).collect()
-        }
-        _ => Vec::new(),
-    }
+    let columns = f.row_columns(catalog);
+    columns.into_iter().zip(1..).map(|((name, ty), n)| (if name.is_empty() { format!("column{n}") } else { name }, ty)).collect()
 }
 
 fn fit_builtin(f: &'static builtins::Function, count: usize, names: &[Option<&str>], spread: bool) -> Vec<Fitted> {
     let parameters = f.args.len();
-    let done = |args: Vec<Oid>, places: Vec<Option<usize>>| vec![Fitted { candidate: Candidate::Builtin(f), args, places }];
+    let done = |args: Vec<Oid>, places: Vec<Option<usize>>| {
+        vec![Fitted { candidate: Candidate::Builtin(f), args, places, gathers: None, is_ambiguous: false }]
+    };
     if names.iter().any(Option::is_some) {
         // Named notation is known for make_interval only.
         if f.name != "make_interval" {
@@ -566,13 +630,34 @@ fn fit_builtin(f: &'static builtins::Function, count: usize, names: &[Option<&st
     done(args, places)
 }
 
-fn fit_user(f: &Arc<basalt_catalog::Function>, count: usize, names: &[Option<&str>], spread: bool) -> Option<Fitted> {
+fn fit_user(
+    catalog: &Catalog,
+    f: &Arc<basalt_catalog::Function>,
+    count: usize,
+    names: &[Option<&str>],
+    spread: bool,
+) -> Option<Fitted> {
     let inputs: Vec<&basalt_catalog::FunctionArg> = f.args.iter().filter(|a| is_input(a.mode)).collect();
-    let variadic = inputs.last().is_some_and(|a| a.mode == ArgMode::Variadic);
+    let variadic = inputs.last().filter(|a| a.mode == ArgMode::Variadic);
     let candidate = Candidate::User(Arc::clone(f));
-    // A VARIADIC parameter is taken in its array form only (`f(VARIADIC x)`).
-    if variadic && !spread {
+    if spread && variadic.is_none() {
         return None;
+    }
+    if let (Some(last), false) = (variadic, spread) {
+        // The elements one by one; by name it is given as an array only.
+        if names.iter().any(Option::is_some) {
+            return None;
+        }
+        let fixed = inputs.len() - 1;
+        if count > fixed {
+            let element = types::element(catalog, Oid(last.ty))?;
+            let mut args: Vec<Oid> = inputs.iter().take(fixed).map(|a| Oid(a.ty)).collect();
+            args.extend(std::iter::repeat_n(element, count - fixed));
+            let places = (0..fixed).map(Some).collect();
+            return Some(Fitted { candidate, args, places, gathers: Some((fixed, Oid(last.ty))), is_ambiguous: false });
+        }
+        // Without any, its default; a call that leaves out other arguments is as any other.
+        last.default.as_ref()?;
     }
     let mut places = vec![None; inputs.len()];
     let mut args = Vec::with_capacity(count);
@@ -589,5 +674,5 @@ fn fit_user(f: &Arc<basalt_catalog::Function>, count: usize, names: &[Option<&st
         args.push(Oid(inputs.get(position)?.ty));
     }
     let filled = places.iter().zip(&inputs).all(|(place, arg)| place.is_some() || arg.default.is_some());
-    filled.then_some(Fitted { candidate, args, places })
+    filled.then_some(Fitted { candidate, args, places, gathers: None, is_ambiguous: false })
 }

@@ -149,6 +149,11 @@ impl Analyzer<'_> {
     }
 
     fn param(&mut self, n: u32) -> Result<Expr> {
+        // A parameter that is a row.
+        if let Some(row) = self.ctx.rows.iter().find(|row| row.name.strip_prefix('$').is_some_and(|name| name == n.to_string())) {
+            let ty = usize::try_from(n).ok().and_then(|n| self.ctx.params.get(n.checked_sub(1)?)).copied();
+            return Ok(Expr::new(ExprKind::WholeRow { range: row.range }, ty.unwrap_or(TypeRef::of(oid::RECORD))));
+        }
         let declared = n.checked_sub(1).and_then(|at| usize::try_from(at).ok()).and_then(|at| self.ctx.params.get(at));
         let ty = match declared {
             Some(ty) => *ty,

@@ -22,6 +22,7 @@ mod inquiry;
 mod names;
 mod query;
 pub mod resolve;
+pub mod routine;
 mod scope;
 mod select;
 mod special;

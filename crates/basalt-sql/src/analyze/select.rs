@@ -159,7 +159,8 @@ impl Analyzer<'_> {
     /// `(row).*`.
     fn fields(&self, row: Expr) -> Result<Vec<Target>> {
         if let ExprKind::WholeRow { range } = row.kind {
-            let columns = self.info.get(&range).map(|i| i.columns.as_slice()).unwrap_or_default();
+            let named = || self.ctx.rows.iter().find(|row| row.range == range).map(|row| row.columns.as_slice());
+            let columns = self.info.get(&range).map(|i| i.columns.as_slice()).or_else(named).unwrap_or_default();
             let target = |(name, number, ty): &(String, i16, TypeRef)| Target {
                 expr: Expr::column(range, *number, *ty),
                 name: name.clone(),

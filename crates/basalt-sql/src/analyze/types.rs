@@ -198,13 +198,6 @@ fn named(catalog: &Catalog, search_path: &[String], name: &tree::TypeName) -> Re
     if ELSEWHERE.contains(&name.name.as_str()) || name.name.ends_with("multirange") {
         return Err(unsupported(format_args!("type {shown}")).at(name.pos));
     }
-    let relation = match schema {
-        Some(schema) => catalog.relation(schema, &name.name),
-        None => search_path.iter().find_map(|schema| catalog.relation(schema, &name.name)),
-    };
-    if relation.is_some() {
-        return Err(unsupported(format_args!("row type {shown}")).at(name.pos));
-    }
     Err(error(SqlState::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist")).at(name.pos))
 }
 

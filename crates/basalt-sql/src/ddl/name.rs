@@ -169,10 +169,12 @@ impl Ddl {
 
     /// A user-defined type by name.
     pub(super) fn find_type(&self, name: &Name) -> Option<Arc<TypeDef>> {
-        match &name.schema {
-            Some(schema) => self.catalog.type_named(schema, &name.name).cloned(),
-            None => self.catalog.type_in_path(&self.path(), &name.name).cloned(),
-        }
+        let found = match &name.schema {
+            Some(schema) => self.catalog.type_named(schema, &name.name),
+            None => self.catalog.type_in_path(&self.path(), &name.name),
+        };
+        // The type of a table's rows is the table's own affair.
+        found.filter(|def| !matches!(def.kind, basalt_catalog::TypeKind::Row { .. })).cloned()
     }
 
     /// A user-defined type that must exist and be the caller's.

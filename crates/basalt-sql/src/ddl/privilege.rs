@@ -333,6 +333,7 @@ impl Ddl {
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
                 let mut function = (*self.function(name, target.args.as_deref())?).clone();
                 self.must_own("function", &function.name, &function.owner)?;
+                self.may_own(&owner, &function)?;
                 if let Some(acl) = &mut function.acl {
                     acl.change_owner(&function.owner, &owner);
                 }

@@ -64,6 +64,12 @@ fn without_effect(name: &str) -> bool {
     known.contains(&name) || name.ends_with("_timeout") || name.starts_with("log_") || name.starts_with("enable_")
 }
 
+/// Whether a function may SET this: what it decides is nothing that a function here could notice.
+pub(super) fn is_indifferent(name: &str) -> bool {
+    let noticed = ["bytea_output", "datestyle", "extra_float_digits", "intervalstyle", "timezone", "xmloption"];
+    name.starts_with("default_transaction_") || (without_effect(name) && !noticed.contains(&name))
+}
+
 impl Ddl {
     /// SET and RESET.
     pub(super) fn set(&mut self, name: &str, values: &[String], local: bool) -> Result {

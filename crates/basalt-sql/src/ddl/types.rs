@@ -125,13 +125,6 @@ fn user_type(catalog: &Catalog, path: &[String], ty: &TypeName) -> Result<TypeRe
         None => catalog.type_in_path(path, &ty.name),
     };
     let Some(def) = found else {
-        let relation = match &ty.schema {
-            Some(schema) => catalog.relation(schema, &ty.name),
-            None => catalog.relation_in_path(path, &ty.name),
-        };
-        if relation.is_some() {
-            return Err(Refusal::unsupported("row types of tables as column types", "use jsonb, or a foreign key"));
-        }
         return Err(missing());
     };
     if !ty.modifiers.is_empty() {
@@ -214,6 +207,9 @@ impl Ddl {
                 SqlState::INVALID_TABLE_DEFINITION,
                 format!("column \"{column}\" cannot be declared SETOF"),
             ));
+        }
+        if self.catalog.type_by_oid(found.oid).is_some_and(|def| matches!(def.kind, TypeKind::Row { .. })) {
+            return Err(Refusal::unsupported("row types of tables as column types", "use jsonb, or a foreign key").at(ty.pos));
         }
         let pseudo = pg::builtin(found.oid).is_some_and(|row| matches!(row.category, 'P' | 'X'));
         if pseudo {

@@ -1,5 +1,6 @@
 //! What the functions, the progress handler and the authorizer of a connection know of the statement that runs on it.
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -43,6 +44,8 @@ pub(crate) struct RunContext {
     tables: Mutex<Option<Tables>>,
     /// Set by whoever no longer wants the answer.
     cancelled: Mutex<Option<Arc<AtomicBool>>>,
+    /// What `set_config` set in the request that runs, by lower-case name.
+    settings: Mutex<BTreeMap<String, String>>,
     /// What aggregates that write JSON need of the program, type-erased so that this file knows no encoder.
     shapes: Mutex<Option<Arc<dyn std::any::Any + Send + Sync>>>,
 }
@@ -59,6 +62,7 @@ impl RunContext {
             guarded: AtomicBool::new(false),
             tables: Mutex::new(None),
             cancelled: Mutex::new(None),
+            settings: Mutex::default(),
             shapes: Mutex::new(None),
         }
     }
@@ -190,6 +194,21 @@ impl RunContext {
     /// Whether the running program declared this table.
     pub(crate) fn may_touch(&self, table: &str) -> bool {
         self.tables.lock().as_ref().is_some_and(|tables| tables.contains(table))
+    }
+
+    /// Keeps a setting until the request ends.
+    pub(crate) fn set_setting(&self, name: &str, value: String) {
+        self.settings.lock().insert(name.to_owned(), value);
+    }
+
+    /// A setting that the request has made.
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        self.settings.lock().get(name).cloned()
+    }
+
+    /// Forgets all settings: nothing of a request reaches the next.
+    pub(crate) fn clear_settings(&self) {
+        self.settings.lock().clear();
     }
 
     /// Gives aggregates what they need of the program.

@@ -107,6 +107,14 @@ impl Encoder {
         }
     }
 
+    /// Appends the first value of a row, alone.
+    pub(crate) fn write_first<C: Columns + ?Sized>(&self, row: &C, out: &mut Vec<u8>) {
+        match self.nodes.first() {
+            Some(node) => write_source(&node.source, row, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
     /// Appends one row as a JSON object.
     pub(crate) fn write<C: Columns + ?Sized>(&self, row: &C, out: &mut Vec<u8>) {
         write_nodes(&self.nodes, row, out);

@@ -19,6 +19,7 @@ mod json;
 mod math;
 mod pattern;
 mod regex;
+mod routine;
 mod text;
 
 use std::collections::HashMap;
@@ -163,7 +164,7 @@ pub(super) fn boolean(value: bool) -> Value {
 }
 
 static IMPLEMENTATIONS: LazyLock<HashMap<&'static str, Function>> = LazyLock::new(|| {
-    let families: [&[Row]; 10] = [
+    let families: [&[Row]; 11] = [
         arithmetic::TABLE,
         math::TABLE,
         text::TABLE,
@@ -174,6 +175,7 @@ static IMPLEMENTATIONS: LazyLock<HashMap<&'static str, Function>> = LazyLock::ne
         json::TABLE,
         array::TABLE,
         general::TABLE,
+        routine::TABLE,
     ];
     families.into_iter().flatten().copied().collect()
 });

@@ -8,7 +8,7 @@ mod own;
 use std::sync::Arc;
 use std::time::Duration;
 
-use basalt_catalog::{Catalog, RelationKind};
+use basalt_catalog::{Catalog, Function, RelationKind};
 use basalt_engine::RunError;
 use basalt_engine::migrate::{AppliedMigration, MigrationError, MigrationFile, Migrations, RepairStatus};
 use basalt_sql::ddl::{self, DdlContext, Refusal};
@@ -21,7 +21,7 @@ use crate::commit::{Desk, Kind, Task};
 use crate::connection::Connection;
 use crate::engine::SqliteEngine;
 use crate::routine::Scene;
-use crate::{functions, keys, plpgsql, schema, store};
+use crate::{functions, keys, plpgsql, routine, schema, store};
 
 pub(crate) use own::bootstrap;
 
@@ -84,7 +84,8 @@ fn run_statement(desk: &Desk<'_>, statement: &Statement, ctx: &mut DdlContext, n
     catalog.set_version(catalog.version() + 1);
     let catalog = Arc::new(catalog);
     desk.set_catalog(Arc::clone(&catalog));
-    schema::take_all(desk, &catalog, &steps, notices)?;
+    let (session, path) = (Session::of_role(&ctx.role), ctx.schemas(&catalog));
+    Scene::writing(desk, &session, &path).enter(|| schema::take_all(desk, &catalog, &steps, notices))?;
     notices.extend(desk.take_notices());
     check_functions(desk, &before, ctx)?;
     Ok(())
@@ -120,10 +121,16 @@ fn check_functions(desk: &Desk<'_>, before: &Arc<Catalog>, ctx: &DdlContext) -> 
     let session = Session::of_role(crate::compile::OWNER);
     let path = ctx.schemas(&after);
     let scene = Scene::writing(desk, &session, &path);
-    for function in after.functions().filter(|function| function.language == "plpgsql") {
+    for function in after.functions() {
+        // What a grant or another owner changes changes nothing in a body.
+        let said = |f: &Function| (f.body.clone(), f.args.clone(), f.returns, f.config.clone());
         let old = before.function_by_oid(Oid(function.oid));
-        if old.is_none_or(|old| !Arc::ptr_eq(old, function) && old != function) {
-            plpgsql::check_function(&scene, function)?;
+        if old.is_some_and(|old| Arc::ptr_eq(old, function) || said(old) == said(function)) {
+            continue;
+        }
+        match function.language.as_str() {
+            "plpgsql" => plpgsql::check_function(&scene, function)?,
+            _ => routine::check(desk, function, &path)?,
         }
     }
     for relation in after.relations().filter(|relation| !relation.triggers.is_empty()) {

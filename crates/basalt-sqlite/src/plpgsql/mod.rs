@@ -69,7 +69,7 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
     let (returned, rows) = (std::mem::replace(returned, Returned::Nothing), std::mem::take(rows));
     Ok(match (&code.returns, returned) {
         (Returns::SetOfRows(_) | Returns::SetOfScalars(_), _) => Outcome::Rows(rows),
-        (Returns::Nothing, _) if function.gives_rows() => Outcome::Rows(vec![run.outputs()]),
+        (Returns::Nothing, _) if function.gives_rows(&catalog) => Outcome::Rows(vec![run.outputs()]),
         (Returns::Nothing, _) => Outcome::Value(Value::Null),
         (Returns::Scalar(_), Returned::Value(value)) => Outcome::Value(value),
         (Returns::Scalar(_), _) if !code.outputs.is_empty() => {
@@ -81,17 +81,17 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
                 (Some(record), Some(shape)) => Some(run.fitted_result(record, shape)?),
                 (Some(record), None) => Some(record.values),
             };
-            row_outcome(function, row)
+            row_outcome(function, &catalog, row)
         }
-        (Returns::Row(_), _) if !code.outputs.is_empty() => row_outcome(function, Some(run.outputs())),
+        (Returns::Row(_), _) if !code.outputs.is_empty() => row_outcome(function, &catalog, Some(run.outputs())),
         _ if flow == Flow::Return => Outcome::Value(Value::Null),
         _ => return Err(no_return(false)),
     })
 }
 
 /// One row, in the form the function's kind asks for.
-fn row_outcome(function: &Function, row: Option<Vec<Value>>) -> Outcome {
-    if function.gives_rows() {
+fn row_outcome(function: &Function, catalog: &Catalog, row: Option<Vec<Value>>) -> Outcome {
+    if function.gives_rows(catalog) {
         return Outcome::Rows(row.into_iter().collect());
     }
     Outcome::Value(row.map_or(Value::Null, |row| Value::Text(crate::write::row_text(&row))))
@@ -212,6 +212,10 @@ impl Run<'_> {
             VarKind::Record(shape) => {
                 let record = match (value, shape) {
                     (Value::Text(text), Some(shape)) => Some(Record::of_stored(text, shape)?),
+                    (Value::Blob(_), Some(shape)) => {
+                        let values = crate::routine::row::read(value, shape.columns.len())?;
+                        Some(Record { shape: Rc::clone(shape), values })
+                    }
                     _ => None,
                 };
                 self.set_record(var, record)

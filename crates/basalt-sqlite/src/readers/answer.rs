@@ -1,6 +1,7 @@
 //! One read, from a ready program to the answer's bytes.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use basalt_engine::{Answer, Run, RunError};
 use basalt_plan::plan::{Count, Output};
@@ -10,11 +11,14 @@ use bytes::Bytes;
 
 use super::Slot;
 use crate::bind::{self, Facts, NoRow};
+use crate::call;
+use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::connection::context::Stop;
 use crate::encode::strip;
 use crate::encode::{Encoder, csv};
 use crate::programs::{ReadyRead, Shapes};
+use crate::routine::{self, Scene};
 
 /// How a read under a budget ended early.
 #[derive(Debug)]
@@ -51,7 +55,8 @@ pub(crate) fn read(slot: &mut Slot, run: &Run, ready: &ReadyRead, budget: Option
     let now = slot.shared.options.clock.now();
     let mut buffer = std::mem::take(&mut slot.buffer);
     buffer.clear();
-    let result = answer(&slot.connection, run, ready, budget, now, &mut buffer);
+    let work = |connection: &Connection, buffer: &mut Vec<u8>| answer(connection, run, ready, budget, now, buffer);
+    let result = in_scene(slot, run, ready, now, |connection| work(connection, &mut buffer));
     slot.buffer = buffer;
     slot.clear_buffer();
     match result {
@@ -63,6 +68,33 @@ pub(crate) fn read(slot: &mut Slot, run: &Run, ready: &ReadyRead, budget: Option
         }
         other => other.map_err(Early::Failed),
     }
+}
+
+/// Runs a read where the users' functions that it calls find what they need; most call none.
+fn in_scene(
+    slot: &Slot,
+    run: &Run,
+    ready: &ReadyRead,
+    now: Timestamp,
+    work: impl FnOnce(&Connection) -> Result<Answer, RunError>,
+) -> Result<Answer, RunError> {
+    if ready.program.touched.functions.is_empty() {
+        return work(&slot.connection);
+    }
+    let catalog = slot.shared.catalog.load_full();
+    // The snapshot's catalog was the plan's; another one may be published by now.
+    if catalog.version() != run.plan.catalog_version {
+        return Err(RunError::StalePlan);
+    }
+    let path = routine::default_path();
+    let scene = Scene::reading(&slot.connection, &slot.shared, &catalog, &run.session, &path, now);
+    scene.enter(|| work(&slot.connection).map(|answer| responding(&slot.connection, answer)))
+}
+
+/// What functions set for the response.
+pub(crate) fn responding(connection: &Connection, answer: Answer) -> Answer {
+    let set = |name: &str| connection.context().setting(name).filter(|text| !text.is_empty());
+    Answer { response_status: set("response.status"), response_headers: set("response.headers"), ..answer }
 }
 
 fn answer(
@@ -80,7 +112,7 @@ fn answer(
     if has_inner {
         context.set_shapes(Some(ready.shapes.clone()));
     }
-    context.begin(Some(run.limits.deadline), budget, now);
+    context.begin(Some(deadline(run, ready)), budget, now);
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
     let result = rows(connection, run, ready, &facts, buffer);
     context.end();
@@ -90,15 +122,27 @@ fn answer(
     result
 }
 
+/// When a run must have ended: a function may ask for a shorter time.
+#[allow(clippy::disallowed_methods)] // monotonic time for a deadline
+pub(crate) fn deadline(run: &Run, ready: &ReadyRead) -> Instant {
+    let own = ready.program.call.as_ref().and_then(|call| call.timeout).filter(|timeout| !timeout.is_zero());
+    match own {
+        Some(timeout) => run.limits.deadline.min(Instant::now() + timeout),
+        None => run.limits.deadline,
+    }
+}
+
 /// One read of several on a snapshot that is open.
 ///
 /// # Errors
 /// As [`read`], and [`RunError::TooCostly`].
-pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+pub(crate) fn one(slot: &Slot, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
-    let result = answer(connection, run, ready, crate::engine::budget(run), now, &mut Vec::new());
+    let result = in_scene(slot, run, ready, now, |connection| {
+        answer(connection, run, ready, crate::engine::budget(run), now, &mut Vec::new())
+    });
     match result {
-        Err(_) if connection.context().stopped() == Stop::Budget => Err(crate::engine::too_costly(run.limits.max_cost)),
+        Err(_) if slot.connection.context().stopped() == Stop::Budget => Err(crate::engine::too_costly(run.limits.max_cost)),
         other => other,
     }
 }
@@ -107,13 +151,19 @@ pub(crate) fn one(connection: &Connection, run: &Run, ready: &ReadyRead, now: Ti
 ///
 /// # Errors
 /// As [`one`].
-pub(crate) fn inside(connection: &Connection, run: &Run, ready: &ReadyRead, now: Timestamp) -> Result<Answer, RunError> {
+pub(crate) fn inside(desk: &Desk<'_>, run: &Run, ready: &ReadyRead) -> Result<Answer, RunError> {
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
+    let (connection, now) = (desk.connection, desk.now);
     let context = connection.context();
     context.guard(&ready.tables);
     context.set_shapes(Some(ready.shapes.clone()));
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
-    let result = rows(connection, run, ready, &facts, &mut Vec::new());
+    let path = routine::default_path();
+    let scene = Scene::writing(desk, &run.session, &path);
+    // A read of a transaction that writes reads; a call may write when it said so.
+    let scene = if ready.may_write() { scene } else { scene.read_only() };
+    let work = || rows(connection, run, ready, &facts, &mut Vec::new()).map(|answer| responding(connection, answer));
+    let result = scene.enter(work);
     context.set_shapes(None);
     context.unguard();
     result
@@ -126,6 +176,9 @@ fn rows(
     facts: &Facts<'_>,
     buffer: &mut Vec<u8>,
 ) -> Result<Answer, RunError> {
+    if let Some(called) = &ready.program.call {
+        return call::answer(connection, run, ready, called, facts, buffer);
+    }
     let count = {
         let mut statement = bind::prepare(connection, &ready.program.rows, facts, &NoRow)?;
         bind::check_patterns(&ready.program.touched, facts)?;

@@ -17,7 +17,6 @@ use crate::commit::Desk;
 use crate::connection::Connection;
 use crate::names::{quoted, storage_name};
 use crate::programs::Ready;
-use crate::routine::Scene;
 use crate::{compile, keys, own, write};
 
 /// Runs generated text around a compiled expression, its parameters bound as the owner's.
@@ -297,8 +296,8 @@ pub(super) fn run(
     let literals = Literals::default();
     let facts = Facts { session: &session, literals: &literals, params: &[], now: desk.now };
     let ready = Ready::new(compile::statement(statement, catalog, role, search_path, desk.expressions())?, catalog);
-    Scene::writing(desk, &session, search_path).enter(|| match ready {
+    match ready {
         Ready::Read(ready) => own::read(desk.connection, &ready, &facts).map(drop),
         Ready::Write(ready) => write::run(desk, &ready, &facts, None).map(drop),
-    })
+    }
 }

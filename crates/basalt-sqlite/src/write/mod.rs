@@ -35,11 +35,13 @@ use basalt_types::{SqlError, SqlState, Value};
 use crate::bind::{self, Facts, RowFacts};
 use crate::commit::Desk;
 use crate::programs::ReadyWrite;
+use crate::readers::answer::responding;
 use crate::routine;
 use row::Row;
 
 pub(crate) use input::takes_value;
 pub(crate) use show::row_text;
+pub(crate) use show::rows_text;
 
 /// What a write did.
 pub(crate) struct Written {
@@ -141,9 +143,10 @@ pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<A
     let context = desk.connection.context();
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now: desk.now };
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
-    let path = routine::path_of(&run.session);
+    let path = routine::default_path();
     context.guard(&ready.tables);
-    let result = routine::Scene::writing(desk, &run.session, &path).enter(|| show::answer(desk, run, ready, &facts));
+    let result = routine::Scene::writing(desk, &run.session, &path)
+        .enter(|| show::answer(desk, run, ready, &facts).map(|answer| responding(desk.connection, answer)));
     context.set_shapes(None);
     context.unguard();
     result

@@ -16,6 +16,7 @@ use crate::connection::Connection;
 use crate::encode::{csv, strip};
 use crate::programs::{ReadyWrite, Shapes};
 use crate::readers::answer::{too_long, write_rows};
+use crate::routine;
 
 /// Runs the write and renders what it returned.
 ///
@@ -44,7 +45,9 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
             let context = connection.context();
             context.guard(&ready.tables);
             context.set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
-            let rows = query(connection, ready, read, &written, facts, run, &mut body);
+            let (catalog, path) = (desk.catalog(), routine::default_path());
+            let scene = routine::Scene::reading(connection, desk.shared, &catalog, &run.session, &path, desk.now);
+            let rows = scene.enter(|| query(connection, ready, read, &written, facts, run, &mut body));
             context.set_shapes(None);
             context.unguard();
             rows
@@ -150,7 +153,7 @@ fn query(
 }
 
 /// Rows as the text of a JSON array of arrays: see [`basalt_plan::program::Bind::Written`].
-fn rows_text(rows: &[Vec<Value>]) -> String {
+pub(crate) fn rows_text(rows: &[Vec<Value>]) -> String {
     let mut out = Vec::from(*b"[");
     for (i, row) in rows.iter().enumerate() {
         if i > 0 {

@@ -35,6 +35,8 @@ files!(
     drops,
     enums,
     foreign_keys,
+    function_rights,
+    functions,
     identifiers,
     indexes,
     json,

@@ -17,10 +17,7 @@ impl Printer<'_> {
             ExprKind::WholeRow { range } => self.whole_row(*range),
             ExprKind::Op { imp, args, .. } => self.operator(imp.0, args),
             ExprKind::Func { schema, name, imp, args } => self.function(schema, name, imp.0, args, expr.ty),
-            ExprKind::UserFunc { function, .. } => {
-                let name = self.catalog.function_by_oid(*function).map_or("a function", |f| f.name.as_str());
-                Err(SqlError::unsupported(format!("a call of the function {name} here")))
-            }
+            ExprKind::UserFunc { function, args } => self.user_function(*function, args),
             ExprKind::Aggregate { name, imp, args, star, distinct, order_by, filter } => {
                 let close = self.aggregate(name, imp.0, args, *star, *distinct, order_by)?;
                 self.aggregate_filter(filter.as_deref())?;

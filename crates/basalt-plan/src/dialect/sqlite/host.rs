@@ -51,7 +51,7 @@ pub struct HostFunction {
 struct Row(&'static str, u8, Option<u8>, bool, bool, bool, &'static str);
 
 /// Name, fewest and most arguments, strict, deterministic, aggregate, meaning.
-const SPECIAL: [Row; 16] = [
+const SPECIAL: [Row; 19] = [
     Row(
         "pg_cast",
         6,
@@ -105,6 +105,33 @@ const SPECIAL: [Row; 16] = [
         "(LIKE pattern): the first text after all that begin so; the blob X'FF' when there is none",
     ),
     Row("basalt_raise", 2, Some(2), false, false, false, "(SQLSTATE, message): raises"),
+    Row(
+        "basalt_call",
+        1,
+        None,
+        false,
+        false,
+        false,
+        "(function oid, argument, ...): what a user's function returns, one plain value",
+    ),
+    Row(
+        "basalt_rows",
+        1,
+        None,
+        false,
+        false,
+        false,
+        "(function oid, argument, ...): the rows of a user's function (one of a plain value), as a JSON array of arrays of storage forms; bytea as text",
+    ),
+    Row(
+        "basalt_row",
+        0,
+        None,
+        false,
+        true,
+        false,
+        "(value, ...): a row as the argument of a user's function, which nothing else reads",
+    ),
     Row(
         "basalt_json_agg",
         1,
@@ -362,6 +389,8 @@ pub const HOSTED: &[&str] = &[
     "json_array_elements_text",
     "jsonb_array_elements_text",
     "json_object_keys",
+    "current_setting",
+    "set_config",
     "jsonb_object_keys",
     "json_each",
     "jsonb_each",

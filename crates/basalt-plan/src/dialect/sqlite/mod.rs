@@ -14,6 +14,7 @@
 //! GREATEST, enum order, `->>`, boolean text, casts. What SQLite cannot do is 0A000 by name, never an approximation.
 
 mod bare;
+mod call;
 mod cast;
 mod compare;
 mod expr;
@@ -24,6 +25,7 @@ mod keys;
 mod printer;
 mod query;
 mod read;
+mod routine;
 pub mod storage;
 mod write;
 
@@ -75,7 +77,9 @@ pub fn compile(plan: &Plan, context: &Context<'_>) -> Result<Program, SqlError> 
             let program = read::read(query, for_count.as_deref(), Vec::new(), context)?;
             Ok(Program::Read(Arc::new(program)))
         }
-        Action::Call { .. } => Err(SqlError::unsupported("calling functions")),
+        Action::Call { call, query, for_count } => {
+            Ok(Program::Read(Arc::new(call::call(call, query, for_count.as_deref(), context)?)))
+        }
         Action::Write { statement, representation, .. } => {
             let representation = match (plan.output, representation) {
                 (Output::None, _) => write::Shown::Nothing,
@@ -109,6 +113,7 @@ pub fn compile_statement(statement: &Statement, context: &Context<'_>) -> Result
         at_most_one: false,
         short: false,
         touched,
+        call: None,
     })))
 }
 

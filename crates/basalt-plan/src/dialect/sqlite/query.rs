@@ -342,7 +342,9 @@ impl Printer<'_> {
                     From::Table { range, relation, .. } => (*range, Source::Table(*relation)),
                     From::Query { range, .. } | From::Cte { range, .. } => (*range, Source::Positions),
                     From::Function { range, call, columns, .. } => {
-                        let source = if is_set_function(call) {
+                        let source = if matches!(call.kind, ExprKind::UserFunc { .. }) {
+                            self.element_source(columns.iter().map(|(_, ty)| *ty), true)
+                        } else if is_set_function(call) {
                             self.element_source(columns.iter().map(|(_, ty)| *ty), false)
                         } else {
                             Source::Positions
@@ -480,6 +482,9 @@ impl Printer<'_> {
 
     /// A function in FROM.
     fn function_rows(&mut self, call: &Expr, range: basalt_sql::typed::RangeId) -> Result<(), SqlError> {
+        if matches!(call.kind, ExprKind::UserFunc { .. }) {
+            return self.user_rows(call, range);
+        }
         if !is_set_function(call) {
             self.raw("(SELECT ");
             self.expr(call)?;

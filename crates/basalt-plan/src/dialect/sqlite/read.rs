@@ -38,6 +38,7 @@ pub(super) fn read(
         at_most_one: facts.at_most_one,
         short: facts.short && touched.functions.is_empty(),
         touched,
+        call: None,
     })
 }
 

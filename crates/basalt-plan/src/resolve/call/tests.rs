@@ -4,6 +4,7 @@ use crate::dialect::sqlite::{Context, compile};
 use crate::expressions::ExprCache;
 use crate::guard::Caller;
 use crate::plan::Output;
+use crate::program::Program;
 use crate::resolve::{Settings, resolve};
 
 /// `name(a int4, b text = x, variadic c _text)` and the like as a function of the schema public that returns int4, or as said.
@@ -100,8 +101,9 @@ fn the_arguments_choose_the_function() {
 }
 
 #[test]
-fn sqlite_refuses_functions_of_users_wherever_they_stand() {
+fn sqlite_calls_functions_of_users_as_far_as_their_caller_may() {
     let catalog = tables();
+    let mut catalog = catalog;
     let sum = catalog.functions_named("public", "twice")[0].oid;
     let call = Ask::Call(CallAsk {
         schema: "public".to_owned(),
@@ -125,13 +127,27 @@ fn sqlite_refuses_functions_of_users_wherever_they_stand() {
         read(Node { select: vec![item], ..Node::default() }),
         read(Node { select: vec![Item::Star], order: vec![order], ..Node::default() }),
     ];
-    let cache = ExprCache::default();
+    let compiled = |catalog: &Catalog, ask: &Ask, role: &str| {
+        let cache = ExprCache::default();
+        let plan = resolve(ask, catalog, Settings::default()).expect("a plan");
+        compile(&plan, &Context { catalog, caller: Caller { role }, cache: &cache })
+    };
     for ask in &asks {
-        let plan = resolve(ask, &catalog, Settings::default()).expect("a plan");
         for role in ["anon", "postgres"] {
-            let refused = compile(&plan, &Context { catalog: &catalog, caller: Caller { role }, cache: &cache });
-            assert_eq!(refused.expect_err("no function runs").state, SqlState::FEATURE_NOT_SUPPORTED, "{role} {ask:?}");
+            let Ok(Program::Read(program)) = compiled(&catalog, ask, role) else { panic!("{role} {ask:?}") };
+            assert!(!program.short, "a function may take long");
+            assert_eq!(program.touched.functions.len(), 1, "{role} {ask:?}");
         }
+    }
+    for name in ["twice", "computed"] {
+        for mut function in catalog.functions_named("public", name).into_iter().map(|f| (**f).clone()).collect::<Vec<_>>() {
+            function.acl = Some(basalt_catalog::Acl::default());
+            catalog.put_function(function);
+        }
+    }
+    for ask in &asks {
+        let denied = compiled(&catalog, ask, "anon").expect_err("nobody may call it");
+        assert_eq!(denied.state, SqlState::INSUFFICIENT_PRIVILEGE, "{ask:?}");
     }
 }
 

@@ -8,7 +8,13 @@
 //! A language implements one function of the form of [`Language`]; it compiles its statements by [`Scene::compile`], which guards
 //! them for the role that counts, and runs them by [`Scene::run`].
 //!
-//! EXECUTE is no matter of this module: the guard checks it where a statement that calls is compiled.
+//! EXECUTE is checked by the guard where a statement that calls is compiled, and here again, where it is called.
+//!
+//! - [`sql`]: bodies in SQL; - [`row`]: rows as arguments and results; - `kept`: what is compiled.
+
+mod kept;
+pub(crate) mod row;
+mod sql;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -18,10 +24,10 @@ use basalt_catalog::{Catalog, Function, Volatility};
 use basalt_engine::{Rows, RunError};
 use basalt_plan::expressions::ExprCache;
 use basalt_plan::plan::Literals;
-use basalt_sql::typed::Statement;
-use basalt_types::{RoleName, Session, SqlError, SqlState, Timestamp, Value};
+use basalt_sql::typed::{SessionParam, Statement};
+use basalt_types::{Oid, RoleName, Session, SqlError, SqlState, Timestamp, Value};
 
-use crate::bind::Facts;
+use crate::bind::{self, Facts};
 use crate::commit::Desk;
 use crate::connection::{Connection, RunContext};
 use crate::options::SqliteOptions;
@@ -49,7 +55,7 @@ pub(crate) enum Outcome {
 }
 
 /// Runs a function's body. `args`: a value for each input parameter, in order, in storage form; a row is a JSON array of its columns'
-/// storage forms ([`write::rows_text`] says how). The scene is the routine's own already: role, search path and depth are set.
+/// storage forms (see [`row`]). The scene is the routine's own already: role, search path and depth are set.
 pub(crate) type Language = fn(&Scene<'_>, &Arc<Function>, &[Value]) -> Result<Outcome, SqlError>;
 
 /// Where statements run.
@@ -79,20 +85,13 @@ pub(crate) struct Scene<'a> {
 pub(crate) enum ReadOnly {
     /// The transaction is READ ONLY.
     Transaction,
-    /// A function on the way is not VOLATILE.
+    /// The function whose statement it is is not VOLATILE.
     NonVolatile,
 }
 
-/// The search path of a request's statements: the exposed schema it is about, then what every session has.
-pub(crate) fn path_of(session: &Session) -> Vec<String> {
-    let schema = session.request.as_ref().map(|request| request.schema.as_str()).filter(|schema| !schema.is_empty());
-    let mut path: Vec<String> = schema.into_iter().map(str::to_owned).collect();
-    for name in ["public", "extensions"] {
-        if !path.iter().any(|known| known == name) {
-            path.push(name.to_owned());
-        }
-    }
-    path
+/// The search path of a request's statements, whichever exposed schema it is about.
+pub(crate) fn default_path() -> Vec<String> {
+    vec!["public".to_owned(), "extensions".to_owned()]
 }
 
 impl<'a> Scene<'a> {
@@ -157,6 +156,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The writer's job, when it is one.
+    #[allow(dead_code)] // for languages that run statement by statement
     pub(crate) fn desk(&self) -> Option<&'a Desk<'a>> {
         match self.place {
             Place::Writer(desk) => Some(desk),
@@ -181,6 +181,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Who asked, and whose rights count now: [`Session::current_user`].
+    #[allow(dead_code)] // for languages that run statement by statement
     pub(crate) fn session(&self) -> &'a Session {
         self.session
     }
@@ -196,16 +197,19 @@ impl<'a> Scene<'a> {
     }
 
     /// The transaction's `now()`.
+    #[allow(dead_code)] // for languages that run statement by statement
     pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Why nothing may be written, if so.
+    #[allow(dead_code)] // for languages that run statement by statement
     pub(crate) fn is_read_only(&self) -> Option<ReadOnly> {
         self.read_only
     }
 
     /// How many routines this one stands in, itself counted.
+    #[allow(dead_code)] // for languages that run statement by statement
     pub(crate) fn depth(&self) -> u32 {
         self.depth
     }
@@ -251,13 +255,20 @@ impl<'a> Scene<'a> {
 
     /// Makes this the scene of what `work` steps.
     pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
-        struct Leave(Option<NonNull<Scene<'static>>>);
-        impl Drop for Leave {
+        struct Leave<'c>(Option<NonNull<Scene<'static>>>, Option<&'c RunContext>);
+        impl Drop for Leave<'_> {
             fn drop(&mut self) {
                 SCENE.set(self.0);
+                if let Some(context) = self.1 {
+                    context.clear_settings();
+                    kept::forget_values();
+                }
             }
         }
-        let _leave = Leave(SCENE.replace(Some(NonNull::from(self).cast())));
+        // What the outermost scene of a connection set ends with it.
+        let is_outermost = current(self.connection().context(), |_| ()).is_none();
+        let ending = is_outermost.then(|| self.connection().context());
+        let _leave = Leave(SCENE.replace(Some(NonNull::from(self).cast())), ending);
         work()
     }
 
@@ -294,9 +305,25 @@ pub(crate) fn current<T>(context: &RunContext, work: impl FnOnce(&Scene<'_>) -> 
 /// # Errors
 /// 54001 when routines stand too deep in each other, 57014 when the time is over; what the body ends with.
 pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) -> Result<Outcome, SqlError> {
+    kept::may_call(scene, function)?;
     if function.strict && args.contains(&Value::Null) {
-        return Ok(if function.gives_rows() { Outcome::Rows(Vec::new()) } else { Outcome::Value(Value::Null) });
+        return Ok(if function.gives_rows(&scene.catalog()) { Outcome::Rows(Vec::new()) } else { Outcome::Value(Value::Null) });
     }
+    // One snapshot, one role, one path: what a function that is not volatile gave, it would give again.
+    let is_lasting = scene.depth == 0 && function.volatility != Volatility::Volatile && matches!(scene.place, Place::Reader(..));
+    let key = is_lasting.then(|| row::bytes(args.iter().map(Value::as_ref)));
+    if let Some(value) = key.as_ref().and_then(|key| kept::value(function, key)) {
+        return Ok(Outcome::Value(value));
+    }
+    let outcome = run(scene, function, args)?;
+    if let (Some(key), Outcome::Value(value)) = (key, &outcome) {
+        kept::keep_value(function, key, value);
+    }
+    Ok(outcome)
+}
+
+/// Runs a function's body as its language does, in a scene of its own.
+fn run(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) -> Result<Outcome, SqlError> {
     scene.check_depth()?;
     scene.connection().context().check_deadline()?;
     let definer;
@@ -308,9 +335,11 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
     };
     let own_path = function.search_path(session.current_user().as_str());
     let search_path = own_path.as_deref().unwrap_or(scene.search_path);
+    // Only a function's own statements are bound by its volatility, as in PostgreSQL.
+    let in_transaction = scene.read_only.filter(|why| *why == ReadOnly::Transaction);
     let read_only = match function.volatility {
-        Volatility::Volatile => scene.read_only,
-        Volatility::Stable | Volatility::Immutable => scene.read_only.or(Some(ReadOnly::NonVolatile)),
+        Volatility::Volatile => in_transaction,
+        Volatility::Stable | Volatility::Immutable => in_transaction.or(Some(ReadOnly::NonVolatile)),
     };
     let inner = Scene { session, search_path, read_only, depth: scene.depth + 1, ..*scene };
     let language = language_of(&function.language)?;
@@ -320,8 +349,87 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
 /// What runs bodies in a language.
 fn language_of(name: &str) -> Result<Language, SqlError> {
     match name {
+        "sql" => Ok(sql::call),
         "plpgsql" => Ok(plpgsql::call),
-        _ => Err(SqlError::unsupported(format!("functions in language {name}"))),
+        other => Err(SqlError::unsupported(format!("functions in language {other}"))),
+    }
+}
+
+/// `set_config(name, value, is_local)`: settings of a request's own last until its end.
+///
+/// # Errors
+/// 0A000 for settings of the server, the session's role among them, and for the request's facts.
+pub(crate) fn set_config(context: &RunContext, name: &str, value: String) -> Result<(), SqlError> {
+    let name = name.to_ascii_lowercase();
+    let is_own = name.contains('.') && !name.starts_with("request.");
+    if !is_own {
+        return Err(SqlError::unsupported(format!("setting {name}")));
+    }
+    if current(context, |_| ()).is_none() {
+        return Err(SqlError::internal("a setting was made outside of a request"));
+    }
+    context.set_setting(&name, value);
+    kept::forget_values();
+    Ok(())
+}
+
+/// `current_setting(name, missing_ok)` for a name that is not known before.
+///
+/// # Errors
+/// 42704 for one that is not there and must be.
+pub(crate) fn current_setting(context: &RunContext, name: &str, missing_ok: bool) -> Result<Value, SqlError> {
+    let param = SessionParam::Setting { name: name.to_ascii_lowercase(), missing_ok };
+    let found = current(context, |scene| bind::session_value(&param, scene.session, scene.now));
+    found.unwrap_or_else(|| Err(SqlError::internal("a setting was read outside of a request")))
+}
+
+/// What the request that runs on this thread has set, or what its transaction is.
+pub(crate) fn setting(name: &str) -> Option<String> {
+    let scene = SCENE.get()?;
+    // SAFETY: as in `current`.
+    let scene: &Scene<'_> = unsafe { scene.as_ref() };
+    match name {
+        "transaction_read_only" => {
+            let is_on = scene.read_only == Some(ReadOnly::Transaction);
+            Some(if is_on { "on" } else { "off" }.to_owned())
+        }
+        name if name.contains('.') => scene.connection().context().setting(name),
+        _ => None,
+    }
+}
+
+/// Calls a function for generated SQL, by its identity: `basalt_call` and `basalt_rows`.
+///
+/// # Errors
+/// As [`call`]; there is no scene, or no such function.
+pub(crate) fn call_by_oid(context: &RunContext, oid: i64, args: &[Value]) -> Result<Outcome, SqlError> {
+    let called = current(context, |scene| {
+        let oid = u32::try_from(oid).unwrap_or_default();
+        let catalog = scene.catalog();
+        let function = catalog.function_by_oid(Oid(oid)).ok_or_else(|| SqlError::internal("a function has gone"))?;
+        match call(scene, function, args)? {
+            // In FROM a row that is NULL is a row of NULLs.
+            Outcome::Rows(rows) if rows.is_empty() && !function.setof => {
+                Ok(Outcome::Rows(vec![vec![Value::Null; function.row_columns(&catalog).len()]]))
+            }
+            outcome => Ok(outcome),
+        }
+    });
+    called.unwrap_or_else(|| Err(SqlError::internal("a function was called outside of a request")))
+}
+
+/// Refuses now what a call of a function would be refused with: what its body needs here that is not there. Privileges that are
+/// missing are the caller's matter.
+///
+/// # Errors
+/// What compiling its body reports.
+pub(crate) fn check(desk: &Desk<'_>, function: &Arc<Function>, search_path: &[String]) -> Result<(), SqlError> {
+    let session = Session::of_role(compile::OWNER);
+    let path = function.search_path(compile::OWNER).unwrap_or_else(|| search_path.to_vec());
+    let scene = Scene::writing(desk, &session, &path);
+    match function.language.as_str() {
+        "sql" => scene.enter(|| sql::compile(&scene, function).map(drop)),
+        _ => Ok(()),
     }
 }
 
