@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use basalt_catalog::{Catalog, Function, Volatility};
-use basalt_engine::{Rows, RunError};
+use basalt_engine::Rows;
 use basalt_plan::expressions::ExprCache;
 use basalt_plan::plan::Literals;
 use basalt_sql::typed::{SessionParam, Statement};
@@ -430,13 +430,5 @@ pub(crate) fn check(desk: &Desk<'_>, function: &Arc<Function>, search_path: &[St
     match function.language.as_str() {
         "sql" => scene.enter(|| sql::compile(&scene, function).map(drop)),
         _ => Ok(()),
-    }
-}
-
-/// What a run that is no request's ends with, as an error.
-pub(crate) fn plain(error: RunError) -> SqlError {
-    match error {
-        RunError::Sql(error) => error,
-        other => SqlError::internal(format!("a statement of a routine ended with {other:?}")),
     }
 }
