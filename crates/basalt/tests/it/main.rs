@@ -5,6 +5,7 @@
 //! - `copy/`: projects moved between the engines;
 //! - `dropin/`: databases served as PostgREST serves them;
 //! - `edge.rs`: slow, silent and odd clients;
+//! - `remains.rs`: what functions try to leave on a connection, and rights of roles behind warm statements;
 //! - `serving.rs`: start, stop, secrets, logs, health, figures, static files;
 //! - `kill_nine.rs`: the process killed under load;
 //! - `bounded.rs`: one user's requests while strangers send the worst they can;
@@ -28,6 +29,7 @@ mod idempotency;
 mod kill_nine;
 mod overload;
 mod postgres;
+mod remains;
 mod serving;
 mod support;
 mod takeover;
