@@ -32,10 +32,10 @@ bench: ## Requests per second as ratios to a bare server, one run
 diff: ## Made-up requests to both engines, compared (SEED=1 REQUESTS=100000)
 	@tools/diff.sh
 
-majors: ## The engine's tests and the REST cases on PostgreSQL 14 to 18
+majors: ## The engine's tests, the REST cases and the drop-in's on PostgreSQL 14 to 18
 	@tools/nightly.sh majors
 
-nightly: ## The long runs: diff, durability, kills, fuzz, corpus, bench
+nightly: ## The long runs: diff, durability, kills, faults, fuzz, schemathesis, corpus, bench
 	@tools/nightly.sh
 
 clean: ## Remove what was built; the cache outside stays

@@ -69,7 +69,7 @@ corpus() {
   long basalt-sqlite corpus
 }
 features() { cargo check --workspace --locked --no-default-features && cargo check --workspace --locked && cargo check --workspace --locked --all-features; }
-# The engine's tests and the REST cases on every served major; the cases' expectations are 17's.
+# The engine's tests, the REST cases and the drop-in's tests on every served major; the cases' expectations are 17's.
 majors() {
   status=0
   profile=dev
@@ -78,6 +78,7 @@ majors() {
     say "PostgreSQL $major: $("$root/tools/fetch-postgres.sh" "$major")" || status=1
     long basalt-postgres "" || status=1
     long basalt-rest rest_on_postgres || status=1
+    long basalt dropin || status=1
   done
   unset BASALT_TEST_POSTGRES
   profile=

@@ -6,6 +6,7 @@ mod changes;
 mod cuts;
 mod faults;
 mod isolation;
+mod majors;
 mod own;
 mod poolers;
 mod support;

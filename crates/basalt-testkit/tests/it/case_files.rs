@@ -32,7 +32,7 @@ impl Answer for Scripted {
 }
 
 fn run(text: &str, is_update: bool) -> (FileReport, Option<String>) {
-    let options = Options { is_update, compared_headers: vec!["Content-Range".to_owned()], every: 1 };
+    let options = Options { is_update, compared_headers: vec!["Content-Range".to_owned()], ..Options::default() };
     run_text(Path::new("x.case"), text, &mut Scripted(Engine::Sqlite), &options).expect("a good file")
 }
 
@@ -64,7 +64,7 @@ fn generated_values_flow_into_later_requests() {
 fn engines_may_differ_with_a_reason() {
     let text = "GET /range\n--- 500\n--- 200 on sqlite\nreason: it can\nContent-Range: 0-0/*\n[]\n";
     assert_eq!(run(text, false).0.passed, 1);
-    let options = Options { is_update: false, compared_headers: Vec::new(), every: 1 };
+    let options = Options { is_update: false, compared_headers: Vec::new(), ..Options::default() };
     let (report, _) = run_text(Path::new("x.case"), text, &mut Scripted(Engine::Postgres), &options).expect("a good file");
     assert_eq!(report.failed, 1);
 }
