@@ -38,6 +38,9 @@ pub struct WriteProgram {
     /// WITH CHECK OPTION of the views the write goes through, inner ones first. A row that fails is an error once it is stored: what
     /// else is wrong with it is reported first. The errors lack their detail, as those of [`WriteProgram::constraint_checks`].
     pub view_checks: Option<Checks>,
+    /// Triggers of a view stand in for the change: they are called for each row, and nothing is stored. The first column of
+    /// [`WriteProgram::targets`] is a running number then.
+    pub is_instead: bool,
     /// The write goes through a view that calls columns otherwise.
     pub through: Option<Arc<Through>>,
     /// NOT NULL columns (attnum) of the table, in column order: NULL is 23502

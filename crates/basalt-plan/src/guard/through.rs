@@ -11,13 +11,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use basalt_catalog::{Catalog, Relation, RelationKind, Rights};
+use basalt_sql::analyze;
 use basalt_sql::analyze::updatable::{self, Change, Level, NO_UPDATABLE_COLUMNS, Reason};
 use basalt_sql::typed::walk::{VisitorMut, walk_expr_mut};
-use basalt_sql::typed::{Expr, ExprKind, RangeId, Statement, UpdateSet};
+use basalt_sql::typed::{Expr, ExprKind, From, RangeId, Statement, UpdateSet};
 use basalt_types::{Oid, SqlError, SqlState};
 
 use super::Guard;
-use super::needs::{Need, Read, read_of};
+use super::needs::{Need, Read, next_range_of_query, read_of};
 use super::policy::both;
 use super::write::RowCheck;
 use crate::expressions::{Analysed, ExprCache, ExprUse};
@@ -28,7 +29,7 @@ pub(super) struct Through {
     change: Change,
     /// The views, outermost first.
     levels: Vec<Step>,
-    /// The table.
+    /// The table, or the view whose triggers stand in for the change.
     pub end: Arc<Relation>,
 }
 
@@ -107,6 +108,11 @@ impl Through {
             return Err(not_updatable(&chain.end, change, reason));
         }
         Ok(Some(Self { change, levels, end: chain.end }))
+    }
+
+    /// Whether triggers of a view stand in for the change.
+    pub fn is_instead(&self) -> bool {
+        self.end.kind == RelationKind::View
     }
 
     /// The table's column behind one of the view's.
@@ -276,11 +282,33 @@ impl<'a> Guard<'a> {
             });
         }
         let end = Oid(through.end.oid);
-        self.touched.written.push(end);
-        if takes.reads || takes.update.is_some() || takes.delete {
-            self.touched.read.push(end);
+        if !through.is_instead() {
+            self.touched.written.push(end);
+            if takes.reads || takes.update.is_some() || takes.delete {
+                self.touched.read.push(end);
+            }
         }
         Ok(Target { relation: self.relation(end)?, role, filter })
+    }
+
+    /// The rows of the view whose triggers stand in for the change, under the statement's range.
+    pub(super) fn rows_instead(&mut self, through: &Through, range: RangeId) -> Result<Option<From>, SqlError> {
+        if !through.is_instead() || through.change == Change::Insert {
+            return Ok(None);
+        }
+        let view = self.relation(Oid(through.end.oid))?;
+        let text = view.view.as_ref().map(|v| v.query.as_str()).ok_or_else(|| SqlError::internal("a view has no query"))?;
+        let context = analyze::Context { first_range: self.next, ..analyze::Context::default() };
+        let mut query = analyze::query_text(text, self.catalog, &context).map_err(|e| e.error)?;
+        self.next = self.next.max(next_range_of_query(&query));
+        self.uses.collect_query(&query);
+        let role = self.role_within(view);
+        self.views += 1;
+        let done = self.deeper(|g| g.query(&mut query, &role));
+        self.views -= 1;
+        done?;
+        let alias = view.name.clone();
+        Ok(Some(From::Query { range, query: Box::new(query), lateral: false, alias, view: Some(Oid(view.oid)) }))
     }
 
     /// As whom a view's query is run.
@@ -325,6 +353,10 @@ impl<'a> Guard<'a> {
         statement: &mut Statement,
         renaming: &mut Option<Renaming>,
     ) -> Result<(), SqlError> {
+        if through.levels.is_empty() {
+            // The view's own triggers do it: its columns are what they are.
+            return Ok(());
+        }
         *renaming = Some(through.renaming(statement)?);
         let end = Oid(through.end.oid);
         match statement {

@@ -35,6 +35,10 @@ pub struct WriteGuard {
     pub view_checks: Vec<RowCheck>,
     /// What is called otherwise than the table calls it, when the write goes through a view.
     pub renaming: Option<Renaming>,
+    /// Triggers of a view stand in for the change.
+    pub is_instead: bool,
+    /// Then, for UPDATE and DELETE: the view's rows, under the statement's range.
+    pub rows_instead: Option<From>,
 }
 
 /// A condition that must be true of a row (NULL is not), else the error.
@@ -318,6 +322,8 @@ impl<'a> Guard<'a> {
         'a: 's,
     {
         if let Some(through) = through {
+            out.is_instead = through.is_instead();
+            out.rows_instead = self.rows_instead(through, range)?;
             return self.go_through(through, takes, range, &mut out.view_checks);
         }
         let oid = Oid(relation.oid);

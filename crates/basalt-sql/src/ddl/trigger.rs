@@ -13,7 +13,6 @@ impl Ddl {
         let refused = [
             (create.deferrable.deferrable, "deferrable constraint triggers", "use an AFTER trigger"),
             (create.truncate, "TRUNCATE triggers", "leave it out"),
-            (create.timing == "instead of", "INSTEAD OF triggers", "write to the table itself"),
         ];
         for (found, construct, advice) in refused {
             if found {
@@ -21,13 +20,23 @@ impl Ddl {
             }
         }
         let mut table = (*self.relation(&create.table)?).clone();
-        if table.kind != RelationKind::Table {
-            return Err(Refusal::invalid(
-                SqlState::WRONG_OBJECT_TYPE,
-                format!("\"{}\" is a {}", table.name, super::name::kind_word(table.kind)),
-            )
-            .detail("Views cannot have row-level BEFORE or AFTER triggers.")
-            .at(create.table.pos));
+        let is_instead = create.timing == "instead of";
+        let unfit = |text: String, detail: &str| {
+            Err(Refusal::invalid(SqlState::WRONG_OBJECT_TYPE, text).detail(detail).at(create.table.pos))
+        };
+        match table.kind {
+            RelationKind::Table if is_instead => {
+                return unfit(format!("\"{}\" is a table", table.name), "Tables cannot have INSTEAD OF triggers.");
+            }
+            RelationKind::View if !is_instead && create.for_each_row => {
+                let text = format!("\"{}\" is a view", table.name);
+                return unfit(text, "Views cannot have row-level BEFORE or AFTER triggers.");
+            }
+            RelationKind::Table | RelationKind::View => {}
+            RelationKind::MaterializedView | RelationKind::Sequence => {
+                let detail = format!("This operation is not supported for {}s.", super::name::kind_word(table.kind));
+                return unfit(format!("relation \"{}\" cannot have triggers", table.name), &detail);
+            }
         }
         let (old_table, new_table) = transition_tables(create)?;
         let may = self.catalog.relation_privileges(&self.ctx.role, &table);
@@ -36,6 +45,14 @@ impl Ddl {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for table {}", table.name),
             ));
+        }
+        let refused = [
+            (!create.for_each_row, "INSTEAD OF triggers must be FOR EACH ROW"),
+            (create.when.is_some(), "INSTEAD OF triggers cannot have WHEN conditions"),
+            (!create.update_of.is_empty(), "INSTEAD OF triggers cannot have column lists"),
+        ];
+        if let Some((_, text)) = refused.into_iter().find(|(found, _)| is_instead && *found) {
+            return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, text));
         }
         let old = table.triggers.iter().position(|t| t.name == create.name);
         if old.is_some() && !create.or_replace {
@@ -62,7 +79,11 @@ impl Ddl {
         let when = create.when.as_ref().map(|e| self.row_expr(e, &table, place)).transpose()?;
         let trigger = Trigger {
             name: create.name.clone(),
-            timing: if create.timing == "before" { TriggerTiming::Before } else { TriggerTiming::After },
+            timing: match create.timing.as_str() {
+                "before" => TriggerTiming::Before,
+                "instead of" => TriggerTiming::InsteadOf,
+                _ => TriggerTiming::After,
+            },
             events: TriggerEvents { insert: create.insert, update: create.update, delete: create.delete, truncate: false },
             update_of,
             for_each_row: create.for_each_row,

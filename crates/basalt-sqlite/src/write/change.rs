@@ -62,6 +62,9 @@ impl Work<'_> {
             Assignments::Computed(_) => Vec::new(),
         };
         let rows = self.target_rows()?;
+        if self.program.is_instead {
+            return rows.iter().try_for_each(|target| self.update_instead(assignments, &shared, target, &given));
+        }
         let mut stored = Stored::default();
         if !self.program.policies_read || rows.len() < 2 {
             for target in rows {
@@ -105,16 +108,14 @@ impl Work<'_> {
         Ok(self.payload_rows(&positions, missing_default, payload)?.into_iter().next().unwrap_or_default())
     }
 
-    /// The new row, checked. `None`: a trigger said no.
-    fn changed(
+    /// The row with what is assigned to it.
+    fn assigned_row(
         &self,
         assignments: &Assignments,
         shared: &[(usize, Value)],
-        target: TargetRow,
-        given: &[i16],
-    ) -> Result<Option<Pending>, SqlError> {
-        let TargetRow { rowid, old, computed } = target;
-        let mut new = old.clone();
+        target: &TargetRow,
+    ) -> Result<Vec<Value>, SqlError> {
+        let mut new = target.old.clone();
         match assignments {
             Assignments::Payload { .. } => {
                 for (at, value) in shared {
@@ -125,7 +126,7 @@ impl Work<'_> {
                 for (attnum, source) in set {
                     let at = self.position(*attnum)?;
                     let column = &self.program.table.columns[at];
-                    new[at] = match self.sourced(source, &computed)? {
+                    new[at] = match self.sourced(source, &target.computed)? {
                         Some(value) => value,
                         None => self.default(column)?,
                     };
@@ -133,6 +134,35 @@ impl Work<'_> {
                 }
             }
         }
+        Ok(new)
+    }
+
+    /// A row of a view whose triggers change it.
+    fn update_instead(
+        &mut self,
+        assignments: &Assignments,
+        shared: &[(usize, Value)],
+        target: &TargetRow,
+        given: &[i16],
+    ) -> Result<(), SqlError> {
+        let new = self.assigned_row(assignments, shared, target)?;
+        let Some(new) = self.fire_instead(Some(new), Some(&target.old))? else { return Ok(()) };
+        self.refused_by_view(&new, Some(&target.old), given)?.map_or(Ok(()), Err)?;
+        self.keep_returned(&new)?;
+        self.changes.push(Change { new: Some(new), old: Some(target.old.clone()), doubtful: Vec::new() });
+        Ok(())
+    }
+
+    /// The new row, checked. `None`: a trigger said no.
+    fn changed(
+        &self,
+        assignments: &Assignments,
+        shared: &[(usize, Value)],
+        target: TargetRow,
+        given: &[i16],
+    ) -> Result<Option<Pending>, SqlError> {
+        let new = self.assigned_row(assignments, shared, &target)?;
+        let TargetRow { rowid, old, .. } = target;
         let Some(mut new) = self.fire_before(Some(new), Some(&old))? else { return Ok(None) };
         self.generate(&mut new, Some(&old))?;
         self.check_row(self.program.policy_checks.as_ref(), &new, Some(&old), given)?;
@@ -204,6 +234,13 @@ impl Work<'_> {
     /// Deletes row by row: a BEFORE trigger sees that the rows before are gone.
     pub(super) fn delete(&mut self) -> Result<(), SqlError> {
         for TargetRow { rowid, old, .. } in self.target_rows()? {
+            if self.program.is_instead {
+                if self.fire_instead(None, Some(&old))?.is_some() {
+                    self.keep_returned(&old)?;
+                    self.changes.push(Change { new: None, old: Some(old), doubtful: Vec::new() });
+                }
+                continue;
+            }
             if self.fire_before(None, Some(&old))?.is_none() {
                 continue;
             }

@@ -42,6 +42,9 @@ impl Work<'_> {
         payload: Option<&[u8]>,
     ) -> Result<(), SqlError> {
         let rows = self.given_rows(source, payload)?;
+        if self.program.is_instead {
+            return rows.into_iter().try_for_each(|given| self.insert_instead(given, overriding_system));
+        }
         let mut touched = HashSet::new();
         if !self.program.policies_read || rows.len() < 2 {
             for given in rows {
@@ -79,6 +82,19 @@ impl Work<'_> {
             self.store_or_resolve(row, met, on_conflict, &mut touched)?;
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// A row of a view whose triggers insert it.
+    fn insert_instead(&mut self, given: Given, overriding_system: Option<bool>) -> Result<(), SqlError> {
+        let columns = &self.program.table.columns;
+        let named: Vec<i16> = given.iter().map(|(at, _)| columns[*at].attnum).collect();
+        let new = self.complete(given, overriding_system)?;
+        let Some(new) = self.fire_instead(Some(new), None)? else { return Ok(()) };
+        self.refused_by_view(&new, None, &named)?.map_or(Ok(()), Err)?;
+        self.inserted += 1;
+        self.keep_returned(&new)?;
+        self.changes.push(Change { new: Some(new), old: None, doubtful: Vec::new() });
+        Ok(())
     }
 
     /// What DO UPDATE makes of the row that a proposed one meets.

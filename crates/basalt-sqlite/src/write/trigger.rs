@@ -44,6 +44,24 @@ impl Work<'_> {
         Ok(Some(new.unwrap_or_default()))
     }
 
+    /// INSTEAD OF triggers in name order: the row as they leave it, or `None` when one says that nothing happened. For a delete the
+    /// answer's content is without meaning.
+    pub(super) fn fire_instead(&self, new: Option<Vec<Value>>, old: Option<&[Value]>) -> Result<Option<Vec<Value>>, SqlError> {
+        let catalog = self.desk.catalog();
+        let Some(relation) = catalog.relation_by_oid(self.program.table.relation) else {
+            return Err(SqlError::internal("the view written has gone"));
+        };
+        let mut new = new;
+        for trigger in firing(relation, TriggerTiming::InsteadOf, new.is_some(), old.is_some(), None) {
+            match self.fire(&catalog, relation, trigger, new.as_deref(), old, None)? {
+                Fired::Null => return Ok(None),
+                Fired::Row(row) if new.is_some() => new = Some(row),
+                Fired::Row(_) | Fired::Not => {}
+            }
+        }
+        Ok(Some(new.unwrap_or_default()))
+    }
+
     /// Runs one trigger for one row.
     pub(super) fn fire(
         &self,

@@ -39,6 +39,7 @@ files!(
     functions,
     identifiers,
     indexes,
+    instead,
     json,
     materialized,
     numeric,

@@ -63,6 +63,7 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
             let text = format!("cannot change materialized view \"{}\"", relation.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, text));
         }
+        RelationKind::View if guard.is_instead => {}
         RelationKind::View | RelationKind::Sequence => {
             return Err(SqlError::unsupported(format!("writing to the view {}", relation.name)));
         }
@@ -117,6 +118,7 @@ pub(super) fn write(statement: &Statement, shown: &Shown<'_>, context: &Context<
         generated: if is_delete { Vec::new() } else { write.generated()? },
         policy_checks,
         view_checks: write.policy(&guard.view_checks, Source::New)?,
+        is_instead: guard.is_instead,
         through: guard
             .renaming
             .as_ref()
@@ -535,9 +537,15 @@ impl<'a> Write<'a> {
 
     /// `SELECT rowid, every column` of the target, up to FROM's target.
     fn begin_targets(&self, ctes: &[basalt_sql::typed::Cte]) -> Result<Printer<'a>, SqlError> {
-        let mut printer = self.printer(Source::Table(Oid(self.relation.oid)));
+        let mut printer = self.printer(match self.guard.rows_instead {
+            Some(_) => Source::Positions,
+            None => Source::Table(Oid(self.relation.oid)),
+        });
         printer.ctes(ctes)?;
-        printer.raw("SELECT ").alias(self.range).raw(".").raw(rowid_name(self.relation));
+        match self.guard.rows_instead {
+            Some(_) => printer.raw("SELECT row_number() OVER ()"),
+            None => printer.raw("SELECT ").alias(self.range).raw(".").raw(rowid_name(self.relation)),
+        };
         if !self.relation.columns.is_empty() {
             printer.raw(", ");
         }
@@ -546,7 +554,13 @@ impl<'a> Write<'a> {
     }
 
     fn target_from(&self, printer: &mut Printer<'_>, others: &[basalt_sql::typed::From]) -> Result<(), SqlError> {
-        printer.raw(" FROM ").table(Oid(self.relation.oid))?.raw(" AS ").alias(self.range);
+        printer.raw(" FROM ");
+        match &self.guard.rows_instead {
+            Some(rows) => printer.print_from_item(rows)?,
+            None => {
+                printer.table(Oid(self.relation.oid))?.raw(" AS ").alias(self.range);
+            }
+        }
         for item in others {
             printer.raw(", ");
             printer.print_from_item(item)?;
@@ -587,7 +601,19 @@ impl<'a> Write<'a> {
         Ok(printer.finish())
     }
 
+    /// Nothing is stored where triggers stand in for it.
+    fn store_nothing(&self) -> Option<Compiled> {
+        let mut printer = Printer::new(self.context.catalog, self.context.cache);
+        self.guard.is_instead.then(|| {
+            printer.raw("SELECT 1");
+            printer.finish()
+        })
+    }
+
     fn store_insert(&self) -> Result<Compiled, SqlError> {
+        if let Some(nothing) = self.store_nothing() {
+            return Ok(nothing);
+        }
         let mut printer = Printer::new(self.context.catalog, self.context.cache);
         printer.raw("INSERT INTO ").table(Oid(self.relation.oid))?;
         if self.relation.columns.is_empty() {
@@ -606,6 +632,9 @@ impl<'a> Write<'a> {
 
     /// Writes the columns that may have changed: those set, generated ones, and all when a trigger may have changed others.
     fn store_update(&self, set: &[i16]) -> Result<Compiled, SqlError> {
+        if let Some(nothing) = self.store_nothing() {
+            return Ok(nothing);
+        }
         let mut printer = Printer::new(self.context.catalog, self.context.cache);
         let by_trigger = self.relation.triggers.iter().any(|t| {
             t.enabled
@@ -628,6 +657,9 @@ impl<'a> Write<'a> {
     }
 
     fn store_delete(&self) -> Result<Compiled, SqlError> {
+        if let Some(nothing) = self.store_nothing() {
+            return Ok(nothing);
+        }
         let mut printer = Printer::new(self.context.catalog, self.context.cache);
         printer.raw("DELETE FROM ").table(Oid(self.relation.oid))?;
         printer.raw(" WHERE ").raw(rowid_name(self.relation)).raw(" = ").bind(Bind::RowId);
