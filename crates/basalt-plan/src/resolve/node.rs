@@ -231,9 +231,13 @@ impl<'c> Resolver<'c> {
             let range = self.ranges.next();
             let from = From::Query { range, query: Box::new(rows), lateral: false, alias: child.level.alias.clone(), view: None };
             let mut value = Expr::column(range, at, ty);
-            if !self.catalog.is_native() && self.catalog.base_type(ty).oid == oid::JSON {
+            if !self.catalog.is_native() {
                 // The list is jsonb there, and so is what is in it.
-                value = self.cast(value, "jsonb")?;
+                if self.catalog.base_type(ty).oid == oid::JSON {
+                    value = self.cast(value, "jsonb")?;
+                } else if analyze::types::element(self.catalog, ty.oid).is_some() {
+                    value = analyze::function("to_jsonb", vec![value], self.catalog)?;
+                }
             }
             let agg = analyze::function("json_agg", vec![value], self.catalog)?;
             let empty = Expr::new(ExprKind::Const(Value::Text("[]".to_owned())), agg.ty);
