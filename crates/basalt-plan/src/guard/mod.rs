@@ -10,12 +10,11 @@
 //! - [`query`] guards a read in place; [`statement`] a write, whose target's conditions come back in [`WriteGuard`].
 //! - `through.rs`: writes through views; `given.rs`: values that nobody may give.
 //! - `rights.rs`: what a role may do (the catalog knows) and the errors; `policy.rs`: which policies apply; `needs.rs`: which columns a statement reads;
-//!   `decorrelate.rs`: EXISTS to IN; `canonical.rs`: what PostgreSQL's planner leaves out of a condition; `patterns.rs`: literals it reads.
+//!   `decorrelate.rs`: EXISTS to IN; `patterns.rs`: literals it reads.
 //!
 //! Source of the rules: PostgreSQL 17, `rowsecurity.c`, `rewriteHandler.c` (`fireRIRrules`), `execMain.c` (`ExecCheckPermissions`) and
 //! the table in the documentation of CREATE POLICY.
 
-mod canonical;
 mod decorrelate;
 pub mod faults;
 mod from;
@@ -222,7 +221,6 @@ impl<'a> Guard<'a> {
             // No row: restrictive policies are not even expanded, so they neither recurse nor take privileges.
             return Ok(Some(Expr::bool(false)));
         }
-        self.absorb(&mut permissive, needed);
         let allowed = if permissive.is_empty() && faults::on(Fault::NoPolicyMeansAll) {
             None
         } else if faults::on(Fault::PermissiveAnded) && !permissive.is_empty() {
@@ -244,15 +242,6 @@ impl<'a> Guard<'a> {
         }
         // One that is always false does not: each of them is planned for itself.
         Ok(both(allowed, restricted))
-    }
-
-    /// Permissive conditions of which one absorbs the others: those are not planned, and what they read takes no privilege. `needed`:
-    /// how many privileges were noted before them.
-    fn absorb(&mut self, permissive: &mut Vec<Expr>, needed: usize) {
-        if let Some(winner) = canonical::absorbing(permissive) {
-            *permissive = vec![winner];
-            self.needs.truncate(needed);
-        }
     }
 
     /// One policy's condition, its subqueries guarded. `None`: it has no condition on this side.
@@ -281,16 +270,8 @@ impl<'a> Guard<'a> {
             ));
         }
         if has_subquery {
-            let shorter = canonical::shorter(&expr);
-            let needed = self.needs.len();
             self.active.push(Oid(relation.oid));
-            let mut done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
-            if let (Ok(()), Some(shorter)) = (&done, shorter) {
-                // What is left out may recurse, but takes no privileges.
-                self.needs.truncate(needed);
-                expr = shorter;
-                done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
-            }
+            let done = if faults::on(Fault::PolicySubqueryUnguarded) { Ok(()) } else { self.expr(&mut expr, role) };
             self.active.pop();
             done?;
             decorrelate::decorrelate(&mut expr);

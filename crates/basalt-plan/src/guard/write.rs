@@ -364,7 +364,6 @@ impl<'a> Guard<'a> {
             }
             return Ok(());
         }
-        self.absorb(&mut permissive, needed);
         let allowed = if faults::on(Fault::PermissiveAnded) {
             permissive.into_iter().fold(None, |sum, e| both(sum, Some(e)))
         } else {
