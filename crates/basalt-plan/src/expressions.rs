@@ -60,6 +60,8 @@ pub struct Analysed {
     expr: Expr,
     /// It contains a subquery.
     pub has_subquery: bool,
+    /// A policy: it is written with a subquery, also one that the analysis replaced by its value, such as `(select auth.uid())`.
+    pub is_written_with_subquery: bool,
     /// How many range numbers it uses besides 0.
     ranges: u32,
 }
@@ -95,7 +97,12 @@ impl ExprCache {
             return Ok(found.clone());
         }
         let expr = (self.analyse)(text, purpose, relation, catalog)?;
-        let analysed = Arc::new(Analysed::new(expr));
+        let mut analysed = Analysed::new(expr);
+        if purpose == ExprUse::Policy {
+            let written = basalt_sql::parse::expr(text).is_ok_and(|e| basalt_sql::ddl::contains_subquery(&e, catalog));
+            analysed.is_written_with_subquery |= written;
+        }
+        let analysed = Arc::new(analysed);
         if let Ok(mut entries) = self.entries.write() {
             if entries.version != catalog.version() {
                 entries.by_key.clear();
@@ -110,7 +117,8 @@ impl ExprCache {
 impl Analysed {
     /// An expression over range 0, its further ranges numbered from 1.
     pub fn new(expr: Expr) -> Self {
-        Self { has_subquery: facts::contains_subquery(&expr), ranges: highest_range(&expr), expr }
+        let has_subquery = facts::contains_subquery(&expr);
+        Self { has_subquery, is_written_with_subquery: has_subquery, ranges: highest_range(&expr), expr }
     }
 
     /// The expression over `range` instead of 0; its own ranges are renumbered from `next`, which moves on.

@@ -259,7 +259,7 @@ impl<'a> Guard<'a> {
             return Ok(None);
         };
         self.uses.collect_policy(&expr, first);
-        // A subquery on either side counts, also on the one that is not applied.
+        // A subquery on either side counts, also on the one that is not applied, and also one that reads nothing.
         if self.active.contains(&Oid(relation.oid)) && policy::has_subquery(self.cache, self.catalog, relation, policy)? {
             if faults::on(Fault::RecursionHides) {
                 return Ok(Some(Expr::bool(false)));

@@ -56,10 +56,10 @@ pub(super) fn condition(
     Ok(Some((analysed.over(range, next), analysed.has_subquery)))
 }
 
-/// Whether a policy has a subquery in USING or WITH CHECK.
+/// Whether a policy is written with a subquery in USING or WITH CHECK: PostgreSQL's rewriter looks at them as they are written.
 pub(super) fn has_subquery(cache: &ExprCache, catalog: &Catalog, relation: &Relation, policy: &Policy) -> Result<bool, SqlError> {
     for text in policy.using.iter().chain(&policy.check) {
-        if cache.get(text, ExprUse::Policy, Some(relation), catalog)?.has_subquery {
+        if cache.get(text, ExprUse::Policy, Some(relation), catalog)?.is_written_with_subquery {
             return Ok(true);
         }
     }

@@ -210,7 +210,7 @@ pub(super) enum Place {
 impl Ddl {
     /// Validates an expression over a table's row and gives its canonical text.
     pub(super) fn row_expr(&self, expr: &Expr, relation: &Relation, place: Place) -> Result<String> {
-        self.no_subquery(expr, relation, place)?;
+        self.no_subquery(expr, place)?;
         let range = RangeId(0);
         let ranges = |wanted: bool, n: u32| wanted.then_some(RangeId(n));
         let kind = match place {
@@ -232,7 +232,7 @@ impl Ddl {
         Context { search_path: self.path(), ..Context::default() }
     }
 
-    fn no_subquery(&self, expr: &Expr, relation: &Relation, place: Place) -> Result {
+    fn no_subquery(&self, expr: &Expr, place: Place) -> Result {
         let what = match place {
             // Analysis itself has the words for these.
             Place::Policy | Place::When { .. } => return Ok(()),
@@ -242,7 +242,7 @@ impl Ddl {
             Place::IndexPredicate => "index predicate",
             Place::Transform(_) => "transform expression",
         };
-        if uses_of_expr(&self.catalog, &self.path(), Some(relation), expr).reads || has_subquery(expr) {
+        if contains_subquery(expr, &self.catalog) {
             return Err(Refusal::invalid(SqlState::FEATURE_NOT_SUPPORTED, format!("cannot use subquery in {what}")).at(expr.pos));
         }
         Ok(())
@@ -336,15 +336,18 @@ pub(super) fn value_relation(ty: TypeRef) -> Relation {
     row
 }
 
-/// Whether a subquery stands in an expression; one without FROM touches no table, so it is found by its kind.
-fn has_subquery(expr: &Expr) -> bool {
-    match &expr.kind {
-        ExprKind::Exists(_) | ExprKind::Scalar(_) | ExprKind::ArrayQuery(_) | ExprKind::InQuery { .. } => true,
-        ExprKind::And(list) | ExprKind::Or(list) | ExprKind::Coalesce(list) => list.iter().any(has_subquery),
-        ExprKind::Not(inner) | ExprKind::Cast(inner, _) | ExprKind::Unary(_, inner) => has_subquery(inner),
-        ExprKind::Binary(_, a, b) => has_subquery(a) || has_subquery(b),
-        _ => false,
+/// Whether a subquery stands in an expression as it is written, also one that reads no table, such as `(select auth.uid())`: analysis
+/// puts the value in its place.
+pub fn contains_subquery(expr: &Expr, catalog: &Catalog) -> bool {
+    struct Search(bool);
+    impl Visit for Search {
+        fn query(&mut self) {
+            self.0 = true;
+        }
     }
+    let mut walker = Walker::new(catalog, &[], Search(false));
+    walker.expr(&mut expr.clone());
+    walker.visit.0
 }
 
 /// The canonical default of a serial column.

@@ -35,6 +35,7 @@ mod walk;
 use basalt_catalog::Catalog;
 use basalt_types::{SqlError, SqlState};
 
+pub use expr::contains_subquery;
 pub use refusal::{Reason, Refusal, Result};
 pub use step::{Convert, Fill, Step};
 pub use types::resolve_type;

@@ -16,6 +16,8 @@ use crate::tree::{
 pub(super) trait Visit {
     /// A table, view or sequence in FROM (not a common table expression); unknown ones have no identity.
     fn table(&mut self, _name: &mut Name, _relation: Option<Oid>) {}
+    /// A query, before what it holds.
+    fn query(&mut self) {}
     /// A column of a known relation; `by_alias` when the relation is named differently here than in the catalog.
     fn column(&mut self, _parts: &mut Vec<String>, _relation: Oid, _attnum: i16, _by_alias: bool) {}
     /// The name of a row source: `t.*`, or `t` alone as a whole row.
@@ -253,6 +255,7 @@ impl<'a, V: Visit> Walker<'a, V> {
 
     /// Walks a query.
     pub(super) fn query(&mut self, query: &mut Query) {
+        self.visit.query();
         self.scopes.push(Scope::default());
         if let Some(with) = &mut query.with {
             self.with(with);
