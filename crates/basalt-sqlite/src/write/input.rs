@@ -110,7 +110,11 @@ impl Work<'_> {
             return Err(error.clone());
         }
         Ok(match self.default(column)? {
-            Value::Text(text) if column.input.base.oid == oid::JSON => Value::Text(pg::jsonb_normalise(&text)?),
+            Value::Text(text) if matches!(column.input.base.oid, oid::JSON | oid::JSONB) => {
+                let text = pg::jsonb_normalise(&text)?;
+                // A member that is null is read as NULL.
+                if text == "null" { Value::Null } else { Value::Text(text) }
+            }
             value => value,
         })
     }
