@@ -128,10 +128,7 @@ fn check_functions(desk: &Desk<'_>, before: &Arc<Catalog>, ctx: &DdlContext) -> 
         if old.is_some_and(|old| Arc::ptr_eq(old, function) || said(old) == said(function)) {
             continue;
         }
-        match function.language.as_str() {
-            "plpgsql" => plpgsql::check_function(&scene, function)?,
-            _ => routine::check(desk, function, &path)?,
-        }
+        routine::check(desk, function, &path)?;
     }
     for relation in after.relations().filter(|relation| !relation.triggers.is_empty()) {
         let old = before.relation_by_oid(Oid(relation.oid));

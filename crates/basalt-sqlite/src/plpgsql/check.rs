@@ -18,23 +18,19 @@ use super::record::Shape;
 use super::scope::Known;
 use crate::routine::Scene;
 
-/// Checks a function of PL/pgSQL.
+/// Checks a function of PL/pgSQL. The scene has its search path.
 ///
 /// # Errors
 /// What PostgreSQL refuses too, and 0A000.
 pub(crate) fn check_function(scene: &Scene<'_>, function: &Function) -> Result<(), SqlError> {
     let catalog = scene.catalog();
-    let search_path = function.search_path(scene.role());
-    let search_path = search_path.as_deref().unwrap_or(scene.search_path());
-    let session = scene.session().clone();
-    let inner = scene.with(&session, search_path);
     if function.returns == basalt_types::pg::oid::TRIGGER.0 {
         // Its rows are known when it becomes a table's.
-        let code = compile::code(&Subject::Trigger(function, None), &catalog, search_path)?;
-        return Checker::new(&inner, &code).code();
+        let code = compile::code(&Subject::Trigger(function, None), &catalog, scene.search_path())?;
+        return Checker::new(scene, &code).code();
     }
-    let code = compile::code(&Subject::Function(function), &catalog, search_path)?;
-    Checker::new(&inner, &code).code()
+    let code = compile::code(&Subject::Function(function), &catalog, scene.search_path())?;
+    Checker::new(scene, &code).code()
 }
 
 /// Checks a trigger's function for its table.

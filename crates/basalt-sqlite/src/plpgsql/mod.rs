@@ -35,7 +35,7 @@ use basalt_catalog::{Catalog, Function, Relation, Trigger, TriggerTiming};
 use basalt_types::pg::{self, oid};
 use basalt_types::{SqlError, SqlState, Value};
 
-use crate::routine::{Outcome, Scene};
+use crate::routine::{Outcome, Scene, row};
 use code::{Code, Returns, VarKind};
 use compile::Subject;
 use record::Record;
@@ -69,32 +69,21 @@ pub(crate) fn call(scene: &Scene<'_>, function: &Arc<Function>, args: &[Value]) 
     let (returned, rows) = (std::mem::replace(returned, Returned::Nothing), std::mem::take(rows));
     Ok(match (&code.returns, returned) {
         (Returns::SetOfRows(_) | Returns::SetOfScalars(_), _) => Outcome::Rows(rows),
-        (Returns::Nothing, _) if function.gives_rows(&catalog) => Outcome::Rows(vec![run.outputs()]),
-        (Returns::Nothing, _) => Outcome::Value(Value::Null),
+        // `void` prints as nothing; unlike in SQL, it is not NULL.
+        (Returns::Nothing, _) => Outcome::Value(Value::Text(String::new())),
         (Returns::Scalar(_), Returned::Value(value)) => Outcome::Value(value),
         (Returns::Scalar(_), _) if !code.outputs.is_empty() => {
             Outcome::Value(run.outputs().into_iter().next().unwrap_or(Value::Null))
         }
-        (Returns::Row(shape), Returned::Row(record)) => {
-            let row = match (record, shape) {
-                (None, _) => None,
-                (Some(record), Some(shape)) => Some(run.fitted_result(record, shape)?),
-                (Some(record), None) => Some(record.values),
-            };
-            row_outcome(function, &catalog, row)
-        }
-        (Returns::Row(_), _) if !code.outputs.is_empty() => row_outcome(function, &catalog, Some(run.outputs())),
+        (Returns::Row(shape), Returned::Row(record)) => Outcome::Rows(match (record, shape) {
+            (None, _) => Vec::new(),
+            (Some(record), Some(shape)) => vec![run.fitted_result(record, shape)?],
+            (Some(record), None) => vec![record.values],
+        }),
+        (Returns::Row(_), _) if !code.outputs.is_empty() => Outcome::Rows(vec![run.outputs()]),
         _ if flow == Flow::Return => Outcome::Value(Value::Null),
         _ => return Err(no_return(false)),
     })
-}
-
-/// One row, in the form the function's kind asks for.
-fn row_outcome(function: &Function, catalog: &Catalog, row: Option<Vec<Value>>) -> Outcome {
-    if function.gives_rows(catalog) {
-        return Outcome::Rows(row.into_iter().collect());
-    }
-    Outcome::Value(row.map_or(Value::Null, |row| Value::Text(crate::write::row_text(&row))))
 }
 
 /// What a trigger is fired for.
@@ -210,10 +199,9 @@ impl Run<'_> {
         match &code.vars[var].kind {
             VarKind::Scalar(_) => self.set_plain(var, value.clone()),
             VarKind::Record(shape) => {
-                let record = match (value, shape) {
-                    (Value::Text(text), Some(shape)) => Some(Record::of_stored(text, shape)?),
-                    (Value::Blob(_), Some(shape)) => {
-                        let values = crate::routine::row::read(value, shape.columns.len())?;
+                let record = match shape {
+                    Some(shape) if !value.is_null() => {
+                        let values = row::read(value, shape.columns.len())?;
                         Some(Record { shape: Rc::clone(shape), values })
                     }
                     _ => None,

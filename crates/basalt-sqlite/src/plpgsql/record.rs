@@ -86,31 +86,6 @@ impl Record {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// Reads a JSON array of storage forms, as functions are given rows.
-    ///
-    /// # Errors
-    /// Text that is no such array.
-    pub(super) fn of_stored(text: &str, shape: &Rc<Shape>) -> Result<Self, SqlError> {
-        let unreadable = |_| SqlError::internal("a row cannot be read");
-        let items: Vec<serde_json::Value> = serde_json::from_str(text).map_err(unreadable)?;
-        let mut items = items.into_iter();
-        let mut values = Vec::with_capacity(shape.columns.len());
-        for (_, ty) in &shape.columns {
-            values.push(match items.next() {
-                None | Some(serde_json::Value::Null) => Value::Null,
-                Some(serde_json::Value::Bool(b)) => Value::Int(i64::from(b)),
-                Some(serde_json::Value::Number(n)) => match n.as_i64() {
-                    Some(n) if !matches!(ty.oid, oid::FLOAT4 | oid::FLOAT8) => Value::Int(n),
-                    _ => Value::Real(n.as_f64().unwrap_or_default()),
-                },
-                Some(serde_json::Value::String(text)) if ty.oid == oid::BYTEA => Value::Blob(unhex(&text)),
-                Some(serde_json::Value::String(text)) => Value::Text(text),
-                Some(other) => Value::Text(other.to_string()),
-            });
-        }
-        Ok(Self { shape: Rc::clone(shape), values })
-    }
-
     /// Reads what [`Self::object`] writes, or a composite value.
     ///
     /// # Errors
@@ -236,10 +211,4 @@ pub(super) fn convert(scene: &Scene<'_>, value: Value, from: TypeRef, to: TypeRe
         }
     };
     prepare::once(scene, expr, &[value])
-}
-
-/// Bytes of hexadecimal digits.
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits.filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }

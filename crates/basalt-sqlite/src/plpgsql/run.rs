@@ -10,7 +10,7 @@ use super::held::{self, Held};
 use super::prepare::{Action, Lazy, Prepared, Text, not_assigned, read};
 use super::record::{Record, Shape, convert, text};
 use super::scope::{Given, Known};
-use crate::routine::Scene;
+use crate::routine::{Scene, row};
 
 const BOOL: TypeRef = TypeRef::of(oid::BOOL);
 
@@ -303,7 +303,7 @@ impl<'a> Run<'a> {
             },
             Given::Field(var, at) => record(var).and_then(|r| r.values.get(at)).cloned().unwrap_or(Value::Null),
             Given::Object(var) => record(var).map_or(Value::Null, |r| Value::Text(r.object(&self.scene.catalog()))),
-            Given::Row(var) => record(var).map_or(Value::Null, |r| Value::Text(crate::write::row_text(&r.values))),
+            Given::Row(var) => record(var).map_or(Value::Null, |r| row::write(r.values.iter().map(Value::as_ref))),
             Given::Using(at) => using.get(at).cloned().unwrap_or(Value::Null),
         }
     }

@@ -64,7 +64,7 @@ pub(super) enum Given {
     Field(usize, usize),
     /// A record as a JSON object.
     Object(usize),
-    /// A record as a JSON array of storage forms, as functions take it.
+    /// A record as functions take it.
     Row(usize),
     /// A value of USING.
     Using(usize),

@@ -429,6 +429,7 @@ pub(crate) fn check(desk: &Desk<'_>, function: &Arc<Function>, search_path: &[St
     let scene = Scene::writing(desk, &session, &path);
     match function.language.as_str() {
         "sql" => scene.enter(|| sql::compile(&scene, function).map(drop)),
+        "plpgsql" => scene.enter(|| plpgsql::check_function(&scene, function)),
         _ => Ok(()),
     }
 }

@@ -40,7 +40,6 @@ use crate::routine;
 use row::Row;
 
 pub(crate) use input::takes_value;
-pub(crate) use show::row_text;
 pub(crate) use show::rows_text;
 
 /// What a write did.

@@ -166,13 +166,6 @@ pub(crate) fn rows_text(rows: &[Vec<Value>]) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// One row as the text of a JSON array of storage forms.
-pub(crate) fn row_text(row: &[Value]) -> String {
-    let mut out = Vec::new();
-    write_row(row, &mut out);
-    String::from_utf8(out).unwrap_or_default()
-}
-
 fn write_row(row: &[Value], out: &mut Vec<u8>) {
     out.push(b'[');
     for (i, value) in row.iter().enumerate() {

@@ -45,6 +45,7 @@ files!(
     numeric,
     ordering,
     plpgsql,
+    plpgsql_functions,
     policies,
     privileges,
     queries,
