@@ -11,7 +11,7 @@ pub const WHO: &str = "
         nullif(current_setting('app.tenant', true), '') as tenant, current_setting('request.jwt.claims', true) as claims,
         current_setting('search_path') as path,
         (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
-        (select count(*) from pg_class where relpersistence = 't') as temporary,
+        (select count(*) from pg_class where relnamespace = pg_my_temp_schema()) as temporary,
         (select count(*) from pg_prepared_statements where from_sql) as prepared,
         (select count(*) from pg_cursors where name = 'kept') as cursors;
     create table public.secrets (id int primary key);
