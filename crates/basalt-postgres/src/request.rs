@@ -1,4 +1,4 @@
-//! One request: BEGIN, role and claims, the statement, COMMIT, sent together and answered together.
+//! One request: BEGIN, then role and claims, the statement and COMMIT, sent together and answered together.
 //!
 //! Nothing of a request stays on its connection. What it set was set for its transaction; what its code may have set for the session
 //! (settings, another identity, advisory locks, temporary tables, listeners) is taken back before the next one begins. If a step
@@ -11,7 +11,7 @@ use basalt_plan::dialect::postgres::{PgBind, PgStatement, array_literal, total};
 use basalt_plan::plan::{Action, CallResult, Isolation, Literal, Output};
 use basalt_types::{SqlError, SqlState};
 use bytes::{Bytes, BytesMut};
-use futures_util::future::{join, join3, join4};
+use futures_util::future::{join, join3};
 use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Row, Statement};
 
@@ -117,15 +117,23 @@ impl Opening<'_> {
         optional(client, self.before).await
     }
 
-    /// All of it, in this order, sent together when first polled.
+    /// Begins. Nothing else may be on its way before this has succeeded: outside of a transaction every message stands for itself,
+    /// without role and claims, so that what follows would run with the login's own rights.
+    async fn begin(&self, client: &tokio_postgres::Client) -> Result<(), SqlError> {
+        let Err(failed) = client.batch_execute(self.begin).await else { return Ok(()) };
+        // It may have failed behind a first BEGIN of its own.
+        client.batch_execute("ROLLBACK").await.map_err(|e| error::of(&e))?;
+        Err(error::of(&failed))
+    }
+
+    /// What follows [`Self::begin`], in this order, sent together when first polled.
     async fn open(
         &self,
         client: &tokio_postgres::Client,
         set: impl Future<Output = Result<Vec<Row>, tokio_postgres::Error>>,
     ) -> Result<(), tokio_postgres::Error> {
-        let (begun, chosen, set, before) =
-            join4(client.batch_execute(self.begin), self.settings(client), set, self.before(client)).await;
-        begun.and(chosen).and(set).and(before)
+        let (chosen, set, before) = join3(self.settings(client), set, self.before(client)).await;
+        chosen.and(set).and(before)
     }
 }
 
@@ -502,7 +510,7 @@ pub(crate) async fn setup_statement(connection: &mut Connection, shared: &Shared
     Ok(made)
 }
 
-/// All in one go: two messages when the statement is known to the connection, else one more for it to become known.
+/// Behind BEGIN all in one go when the statement is known to the connection, else one more message for it to become known.
 async fn prepared(
     connection: &mut Connection,
     run: &Run,
@@ -513,6 +521,7 @@ async fn prepared(
     is_checked: bool,
 ) -> Result<Vec<Row>, SqlError> {
     let begin = setup_statement(connection, shared).await?;
+    shared.opening.begin(&connection.client).await?;
     let key = Key::Plan(run.plan.id, run.session.role.clone());
     if let Some(known) = connection.prepared(&key, shared.catalog_version) {
         return together(connection, (&shared.opening, &begin), setup, &known, params, is_checked).await;
@@ -587,6 +596,7 @@ async fn unprepared(
     is_checked: bool,
 ) -> Result<Vec<Row>, SqlError> {
     let client = &connection.client;
+    shared.opening.begin(client).await?;
     let begin = setup_of(setup.len());
     let (setup, params) = (typed_settings(setup), typed(params, binds));
     let opened = shared.opening.open(client, client.query_typed(begin, &setup));

@@ -189,3 +189,31 @@ fn rights_are_those_of_the_role_whichever_way() {
     let (served, _bouncer) = behind(PoolMode::Session, RIGHTS, |options| options);
     rights_are_looked_up(&served, &WAYS);
 }
+
+#[test]
+fn nothing_runs_with_the_login_s_rights_when_a_transaction_does_not_begin() {
+    let sql = "create table public.marks (id int);
+        create function public.mark() returns int language plpgsql as
+            $$ begin if current_user = session_user then insert into public.marks values (1); end if; return 1; end $$;
+        create view public.acts with (security_invoker = true) as select public.mark() as done;
+        grant select on public.acts to anon, authenticator;
+        grant all on public.marks to authenticator;";
+    for way in [Way::Long, Way::Unprepared] {
+        let served = Served::new(sql);
+        let run = request(&served, "anon", "acts", way);
+        let ask = || match served.runtime.block_on(served.engine.run(run.clone())) {
+            Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
+            Err(RunError::Sql(error)) => error.state.as_str().to_owned(),
+            Err(other) => format!("{other:?}"),
+        };
+        assert_eq!(ask(), r#"[{"done":1}]"#, "{way:?}: the statement is known from now on");
+        let mut superuser = served.database.superuser().expect("connects");
+        // What is taken back before BEGIN, in the same message, fails with this.
+        superuser.batch("revoke execute on function pg_catalog.pg_advisory_unlock_all() from public").expect("revokes");
+        assert_eq!(ask(), "42501", "{way:?}");
+        let marks = superuser.query_text("select count(*)::text from public.marks", &[]).expect("reads");
+        assert_eq!(marks[0][0].as_deref(), Some("0"), "{way:?}");
+        superuser.batch("grant execute on function pg_catalog.pg_advisory_unlock_all() to public").expect("grants");
+        assert_eq!(ask(), r#"[{"done":1}]"#, "{way:?}: the next is served again");
+    }
+}
