@@ -83,7 +83,7 @@ fn one_of_equals(text: &str) -> String {
         "24:00:00" => "1 day".to_owned(),
         "30 days" => "1 mon".to_owned(),
         _ => match text.parse::<f64>() {
-            Ok(number) if number == 0.0 => "0".to_owned(),
+            Ok(0.0) => "0".to_owned(),
             Ok(_) if text.contains('.') && !text.contains('e') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
             _ => text.to_owned(),
         },

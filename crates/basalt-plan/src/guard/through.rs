@@ -127,8 +127,8 @@ impl Through {
     /// What the write differs in.
     fn renaming(&self, statement: &Statement) -> Result<Renaming, SqlError> {
         let Some(view) = self.levels.first().map(|step| &step.level.view) else { return Ok(Renaming::default()) };
-        let mut out = Renaming::default();
-        out.columns = view.columns.iter().filter_map(|c| Some((c.attnum, self.source(c.attnum)?))).collect();
+        let columns = view.columns.iter().filter_map(|c| Some((c.attnum, self.source(c.attnum)?))).collect();
+        let mut out = Renaming { columns, ..Renaming::default() };
         let given = match statement {
             Statement::Insert(insert) => insert.columns.clone(),
             Statement::Update(update) => set_columns(&update.set),
@@ -144,8 +144,8 @@ impl Through {
         }
         for (depth, step) in self.levels.iter().enumerate() {
             for column in step.level.view.columns.iter().filter(|c| c.default.is_some()) {
-                let below = self.levels.iter().skip(depth);
-                let source = below.fold(Some(column.attnum), |at, step| step.level.source(at?).ok());
+                let mut below = self.levels.iter().skip(depth);
+                let source = below.try_fold(column.attnum, |at, step| step.level.source(at).ok());
                 // The outermost view decides.
                 if let Some(source) = source.filter(|s| !out.defaults.iter().any(|(known, ..)| known == s)) {
                     out.defaults.push((source, Oid(step.level.view.oid), column.attnum));

@@ -70,7 +70,7 @@ impl<'c> Names<'c> {
         // A name that several searched schemas have is the first one's.
         let is_hidden = |other: &&str| *other != schema && self.has_type(other, name);
         let before = self.searched.iter().take_while(|searched| **searched != schema);
-        if self.searched.contains(&schema) && !before.clone().any(|other| is_hidden(other)) {
+        if self.searched.contains(&schema) && !before.clone().any(is_hidden) {
             return quote_name(name);
         }
         format!("{}.{}", quote_name(schema), quote_name(name))

@@ -191,7 +191,8 @@ impl Analyzer<'_> {
                 let call = Expr::new(ExprKind::UserFunc { function: Oid(f.oid), args }, ty);
                 // One row is a row source too, where there may be one.
                 let may_expand = self.clause == Clause::Select && self.scopes.last().is_some_and(|s| s.expanded.is_some());
-                if !f.setof && !(may_expand && f.gives_rows(self.catalog)) {
+                let is_source = f.setof || may_expand && f.gives_rows(self.catalog);
+                if !is_source {
                     return Ok(call);
                 }
                 let columns = match out_columns(self.catalog, &f) {

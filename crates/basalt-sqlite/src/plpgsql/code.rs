@@ -170,7 +170,8 @@ pub(super) enum Item {
     Constraint,
 }
 
-/// Statements.
+/// Statements. Few and compiled once, so that the size of the largest does not count.
+#[expect(clippy::large_enum_variant, reason = "a body's steps stand in one list each, and are walked, not moved")]
 pub(super) enum Step {
     Block(Box<Block>),
     Assign(Place, Lazy),

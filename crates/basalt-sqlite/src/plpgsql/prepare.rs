@@ -110,7 +110,7 @@ impl Lazy {
                 let shape = Shape::new(vec![("value".to_owned(), expr.ty)]);
                 let mut statement = select(expr);
                 parameters.of_statement(&mut statement);
-                let action = match Simple::of(&catalog, &statement) {
+                let action = match Simple::of(&statement) {
                     Some(simple) => Action::Simple(simple),
                     None => action(scene, &statement)?,
                 };

@@ -2,7 +2,6 @@
 //!
 //! Whatever is not certain to give what the statement would give is no simple expression.
 
-use basalt_catalog::Catalog;
 use basalt_sql::typed::{Body, Expr, ExprKind, Param, Statement};
 use basalt_types::pg::oid;
 use basalt_types::{SqlError, SqlState, TypeRef, Value};
@@ -57,12 +56,12 @@ pub(super) enum Width {
 
 impl Simple {
     /// The expression of a `SELECT expr`, when it is simple.
-    pub(super) fn of(catalog: &Catalog, statement: &Statement) -> Option<Self> {
+    pub(super) fn of(statement: &Statement) -> Option<Self> {
         let Statement::Query(query) = statement else { return None };
         let Body::Select(select) = &query.body else { return None };
         let [target] = select.targets.as_slice() else { return None };
         let is_bare = select.from.is_empty() && query.ctes.is_empty();
-        if is_bare { of_expr(catalog, &target.expr, 0) } else { None }
+        if is_bare { of_expr(&target.expr, 0) } else { None }
     }
 
     /// Its value.
@@ -203,11 +202,11 @@ fn is_integer(ty: TypeRef) -> bool {
     matches!(ty.oid, oid::INT2 | oid::INT4 | oid::INT8)
 }
 
-fn of_expr(catalog: &Catalog, expr: &Expr, depth: u32) -> Option<Simple> {
+fn of_expr(expr: &Expr, depth: u32) -> Option<Simple> {
     if depth > DEEPEST {
         return None;
     }
-    let sub = |expr: &Expr| of_expr(catalog, expr, depth + 1);
+    let sub = |expr: &Expr| of_expr(expr, depth + 1);
     let list = |parts: &[Expr]| parts.iter().map(sub).collect::<Option<Vec<_>>>();
     Some(match &expr.kind {
         ExprKind::Const(value) => Simple::Const(value.clone()),

@@ -42,6 +42,9 @@ fn too_many_rows() -> SqlError {
         .hint("Make sure the query returns a single row, or use LIMIT 1.")
 }
 
+/// Rows with their shape, and how many bytes they count for.
+type AllRows = (Rc<Shape>, Vec<Vec<Value>>, usize);
+
 impl Run<'_> {
     /// Runs something prepared; reads at most so many rows.
     fn outcome(&mut self, prepared: &Prepared, using: &[Value], most: usize) -> Result<Outcome, SqlError> {
@@ -219,7 +222,7 @@ impl Run<'_> {
     }
 
     /// All rows of what a loop or RETURN QUERY is about, and how many bytes they count for.
-    pub(super) fn all_rows(&mut self, source: &Source) -> Result<(Rc<Shape>, Vec<Vec<Value>>, usize), SqlError> {
+    pub(super) fn all_rows(&mut self, source: &Source) -> Result<AllRows, SqlError> {
         let outcome = match source {
             Source::Statement(statement) => {
                 let prepared = statement.prepared(self.scene, self.code, self)?;
