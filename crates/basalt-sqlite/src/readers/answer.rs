@@ -86,7 +86,7 @@ fn in_scene(
     if catalog.version() != run.plan.catalog_version {
         return Err(RunError::StalePlan);
     }
-    let path = routine::default_path();
+    let path = routine::path_of(&run.session);
     let scene = Scene::reading(&slot.connection, &slot.shared, &catalog, &run.session, &path, now);
     scene.enter(|| work(&slot.connection).map(|answer| responding(&slot.connection, answer)))
 }
@@ -158,7 +158,7 @@ pub(crate) fn inside(desk: &Desk<'_>, run: &Run, ready: &ReadyRead) -> Result<An
     context.guard(&ready.tables);
     context.set_shapes(Some(ready.shapes.clone()));
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now };
-    let path = routine::default_path();
+    let path = routine::path_of(&run.session);
     let scene = Scene::writing(desk, &run.session, &path);
     // A read of a transaction that writes reads; a call may write when it said so.
     let scene = if ready.may_write() { scene } else { scene.read_only() };

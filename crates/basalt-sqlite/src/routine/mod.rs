@@ -94,6 +94,16 @@ pub(crate) fn default_path() -> Vec<String> {
     vec!["public".to_owned(), "extensions".to_owned()]
 }
 
+/// The search path of a request: first the schema that it asks for.
+pub(crate) fn path_of(session: &Session) -> Vec<String> {
+    let mut path = default_path();
+    if let Some(asked) = session.request.as_deref().map(|facts| &facts.schema).filter(|schema| !schema.is_empty()) {
+        path.retain(|schema| schema != asked);
+        path.insert(0, asked.clone());
+    }
+    path
+}
+
 impl<'a> Scene<'a> {
     /// The scene of a writer's job.
     pub(crate) fn writing(desk: &'a Desk<'a>, session: &'a Session, search_path: &'a [String]) -> Self {

@@ -142,7 +142,7 @@ pub(crate) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite) -> Result<A
     let context = desk.connection.context();
     let facts = Facts { session: &run.session, literals: &run.literals, params: &[], now: desk.now };
     let _zone = run.timezone.as_deref().map(SessionZone::enter).transpose()?;
-    let path = routine::default_path();
+    let path = routine::path_of(&run.session);
     context.guard(&ready.tables);
     let result = routine::Scene::writing(desk, &run.session, &path)
         .enter(|| show::answer(desk, run, ready, &facts).map(|answer| responding(desk.connection, answer)));

@@ -45,7 +45,7 @@ pub(super) fn answer(desk: &Desk<'_>, run: &Run, ready: &ReadyWrite, facts: &Fac
             let context = connection.context();
             context.guard(&ready.tables);
             context.set_shapes(Some(Arc::clone(&ready.shapes) as Arc<dyn std::any::Any + Send + Sync>));
-            let (catalog, path) = (desk.catalog(), routine::default_path());
+            let (catalog, path) = (desk.catalog(), routine::path_of(&run.session));
             let scene = routine::Scene::reading(connection, desk.shared, &catalog, &run.session, &path, desk.now);
             let rows = scene.enter(|| query(connection, ready, read, &written, facts, run, &mut body));
             context.set_shapes(None);
