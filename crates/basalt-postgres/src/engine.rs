@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     short: AtomicU64,
     pub(crate) repeated: AtomicU64,
     pub(crate) reloads: AtomicU64,
+    /// Held while the catalog is read and taken, so that what was read earlier is never taken later.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Looks that requests asked for.
     pub(crate) looks: AtomicU64,
     /// Reads that were run again because a connection had gone.
@@ -145,6 +147,7 @@ impl PostgresEngine {
             short: AtomicU64::new(0),
             repeated: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
+            reloading: tokio::sync::Mutex::default(),
             looks: AtomicU64::new(0),
             rerun: AtomicU64::new(0),
             options,

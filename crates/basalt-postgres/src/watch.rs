@@ -34,6 +34,7 @@ impl Shared {
     /// Reads the catalog, and takes it when it is another.
     #[allow(clippy::disallowed_methods)] // monotonic time of the last change
     pub(crate) async fn reload(&self) -> Result<(), SqlError> {
+        let _alone = self.reloading.lock().await;
         let (fingerprint, mut catalog, traces) = self
             .admin(async |client| {
                 // Taken before: a change in between is then seen the next time.
